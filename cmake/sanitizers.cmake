@@ -1,0 +1,8 @@
+if(ANNULUS_SANITIZE)
+  list(JOIN ANNULUS_SANITIZE "," annulus_sanitize)
+  add_compile_options(-fsanitize=${annulus_sanitize} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${annulus_sanitize})
+  if("undefined" IN_LIST ANNULUS_SANITIZE)
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
