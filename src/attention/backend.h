@@ -16,12 +16,15 @@ struct RunningAttention {
 };
 
 /// A running result over no keys at all.
-RunningAttention nothing_seen(Stream& stream, std::int64_t batch, std::int64_t seq_q, std::int64_t heads, std::int64_t head_dim);
+RunningAttention nothing_seen(Stream& stream, std::int64_t batch, std::int64_t seq_q,
+                              std::int64_t heads, std::int64_t head_dim);
 
-/// Divides by the sum: out in `out`'s dtype; rows that saw no key give 0 and lse -inf. `lse` is written when not null. Host tensors.
+/// Divides by the sum: out in `out`'s dtype; rows that saw no key give 0 and lse -inf. `lse` is
+/// written when not null. Host tensors.
 void finish(Stream& stream, const RunningAttention& running, Tensor& out, Tensor* lse);
 
-/// Computes attention on one kind of device. Stateless: all scratch memory comes from the Workspace.
+/// Computes attention on one kind of device. Stateless: all scratch memory comes from the
+/// Workspace.
 class AttentionBackend {
  public:
   virtual ~AttentionBackend() = default;
@@ -30,12 +33,16 @@ class AttentionBackend {
   /// Why this backend cannot serve `spec`; nothing when it can.
   virtual std::optional<std::string> refusal(const AttentionSpec& spec) const = 0;
 
-  /// out: q's shape, q's dtype or f32, written. lse: [batch, heads, seq_q] (packed: [heads, tokens]) f32, natural log, written when
-  /// not null. Throws InvalidRequest for contradicting arguments (check()), Unsupported for a refused spec.
-  virtual void run(Stream& stream, Workspace& workspace, const AttentionArgs& args, Tensor& out, Tensor* lse) const = 0;
+  /// out: q's shape, q's dtype or f32, written. lse: [batch, heads, seq_q] (packed: [heads,
+  /// tokens]) f32, natural log, written when not null. Throws InvalidRequest for contradicting
+  /// arguments (check()), Unsupported for a refused spec.
+  virtual void run(Stream& stream, Workspace& workspace, const AttentionArgs& args, Tensor& out,
+                   Tensor* lse) const = 0;
 
-  /// Folds more keys into `running` (args.q as in every fold before). The default runs with LSE in f32 and merges.
-  virtual void fold(Stream& stream, Workspace& workspace, const AttentionArgs& args, RunningAttention& running) const;
+  /// Folds more keys into `running` (args.q as in every fold before). The default runs with LSE in
+  /// f32 and merges.
+  virtual void fold(Stream& stream, Workspace& workspace, const AttentionArgs& args,
+                    RunningAttention& running) const;
 };
 
 }  // namespace annulus

@@ -1,5 +1,6 @@
-// Errors of the whole project: thrown where they are found, caught at two edges (main, the HTTP handler).
-// The codes decide the exit status of the command line (docs/cli.md has the table). Start with `require`.
+// Errors of the whole project: thrown where they are found, caught at two edges (main, the HTTP
+// handler). The codes decide the exit status of the command line (docs/cli.md has the table). Start
+// with `require`.
 #pragma once
 
 #include <sstream>
@@ -11,17 +12,18 @@ namespace annulus {
 enum class ErrorCode {
   InvalidRequest,  // an option, request or input file of the user
   NotFound,
-  Unsupported,     // no platform or backend here can do it
-  CorruptFile,     // a model file is missing, damaged or does not fit
+  Unsupported,  // no platform or backend here can do it
+  CorruptFile,  // a model file is missing, damaged or does not fit
   OutOfMemory,
   StorageFull,
   DeviceFailure,
-  PeerFailure,     // another rank failed, stalled or disagreed
-  NonFinite,       // weights or arithmetic gave NaN or Inf
+  PeerFailure,  // another rank failed, stalled or disagreed
+  NonFinite,    // weights or arithmetic gave NaN or Inf
   Cancelled
 };
 
-/// What was wanted, what was found, and where; `hint()` is at most one line of help and may be empty.
+/// What was wanted, what was found, and where; `hint()` is at most one line of help and may be
+/// empty.
 class Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& what, std::string hint = {})

@@ -1,4 +1,5 @@
-// bf16 and f16 as storage types: 16 bits and conversions, no arithmetic. Rounding is to nearest, ties to even.
+// bf16 and f16 as storage types: 16 bits and conversions, no arithmetic. Rounding is to nearest,
+// ties to even.
 #pragma once
 
 #include <bit>
@@ -15,9 +16,13 @@ struct F16 {
   std::uint16_t bits = 0;
 };
 
-constexpr float to_float(float x) noexcept { return x; }
+constexpr float to_float(float x) noexcept {
+  return x;
+}
 
-constexpr float to_float(double x) noexcept { return static_cast<float>(x); }
+constexpr float to_float(double x) noexcept {
+  return static_cast<float>(x);
+}
 
 constexpr float to_float(Bf16 x) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16);
@@ -27,7 +32,8 @@ constexpr float to_float(F16 x) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(x.bits & 0x8000u) << 16;
   const std::uint32_t exponent = (x.bits >> 10) & 0x1fu, mantissa = x.bits & 0x3ffu;
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
   const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;  // zero or subnormal
   return sign != 0 ? -magnitude : magnitude;
 }
@@ -62,10 +68,14 @@ constexpr F16 to_f16(float x) noexcept {
 /// Converts between f32, f64, bf16 and f16 through f32 (f64 to f64 stays exact).
 template <class To, class From>
 constexpr To convert(From x) noexcept {
-  if constexpr (std::is_same_v<To, From>) return x;
-  else if constexpr (std::is_same_v<To, Bf16>) return to_bf16(to_float(x));
-  else if constexpr (std::is_same_v<To, F16>) return to_f16(to_float(x));
-  else return static_cast<To>(to_float(x));
+  if constexpr (std::is_same_v<To, From>)
+    return x;
+  else if constexpr (std::is_same_v<To, Bf16>)
+    return to_bf16(to_float(x));
+  else if constexpr (std::is_same_v<To, F16>)
+    return to_f16(to_float(x));
+  else
+    return static_cast<To>(to_float(x));
 }
 
 }  // namespace annulus

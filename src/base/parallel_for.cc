@@ -18,7 +18,9 @@ namespace {
 
 struct Split {
   std::int64_t count, chunks;
-  std::int64_t begin(std::int64_t chunk) const noexcept { return chunk * (count / chunks) + std::min(chunk, count % chunks); }
+  std::int64_t begin(std::int64_t chunk) const noexcept {
+    return chunk * (count / chunks) + std::min(chunk, count % chunks);
+  }
 };
 
 // Runs body(thread) on `threads` threads, this one included.
@@ -26,7 +28,8 @@ template <class Body>
 void on_threads(int threads, const Body& body) noexcept {
 #ifdef ANNULUS_STD_THREADS
   std::vector<std::thread> others;
-  for (int thread = 1; thread < threads; ++thread) others.emplace_back([&body, thread] { body(thread); });
+  for (int thread = 1; thread < threads; ++thread)
+    others.emplace_back([&body, thread] { body(thread); });
   body(0);
   for (std::thread& other : others) other.join();
 #else
@@ -39,7 +42,8 @@ void on_threads(int threads, const Body& body) noexcept {
 
 namespace detail {
 
-void run_chunks(int threads, std::int64_t count, std::int64_t grain, bool dynamic, ChunkFunction run, void* body) noexcept {
+void run_chunks(int threads, std::int64_t count, std::int64_t grain, bool dynamic,
+                ChunkFunction run, void* body) noexcept {
   if (count <= 0) return;
   grain = std::max<std::int64_t>(grain, 1);
   const std::int64_t pieces = (count + grain - 1) / grain;
@@ -48,7 +52,8 @@ void run_chunks(int threads, std::int64_t count, std::int64_t grain, bool dynami
   std::atomic<std::int64_t> next{0};
   const std::int64_t chunks = dynamic ? pieces : used;
   const Split split{count, chunks};
-  // Chunks are claimed rather than assigned, so the work is done whole even if the runtime grants fewer threads.
+  // Chunks are claimed rather than assigned, so the work is done whole even if the runtime grants
+  // fewer threads.
   on_threads(used, [&](int thread) {
     for (std::int64_t chunk = next++; chunk < chunks; chunk = next++)
       run(body, split.begin(chunk), split.begin(chunk + 1), thread);
@@ -64,7 +69,9 @@ LibraryThreads::~LibraryThreads() = default;
 LibraryThreads::LibraryThreads(int threads) noexcept : before_(omp_get_max_threads()) {
   omp_set_num_threads(std::max(threads, 1));
 }
-LibraryThreads::~LibraryThreads() { omp_set_num_threads(before_); }
+LibraryThreads::~LibraryThreads() {
+  omp_set_num_threads(before_);
+}
 #endif
 
 int available_cores() noexcept {

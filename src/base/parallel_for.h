@@ -1,5 +1,6 @@
-// Loops over several threads: the only user of OpenMP (or of std::thread in the `tsan` preset). The caller passes the
-// number of threads; there is no global setting. Kernels called from here must not throw.
+// Loops over several threads: the only user of OpenMP (or of std::thread in the `tsan` preset). The
+// caller passes the number of threads; there is no global setting. Kernels called from here must
+// not throw.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@ namespace annulus {
 
 namespace detail {
 using ChunkFunction = void (*)(void* body, std::int64_t begin, std::int64_t end, int thread);
-void run_chunks(int threads, std::int64_t count, std::int64_t grain, bool dynamic, ChunkFunction run, void* body) noexcept;
+void run_chunks(int threads, std::int64_t count, std::int64_t grain, bool dynamic,
+                ChunkFunction run, void* body) noexcept;
 
 template <class Body>
 void call_chunk(void* body, std::int64_t begin, std::int64_t end, int thread) {
@@ -35,7 +37,8 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
                      const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-/// As parallel_for, but ranges of `grain` items are handed out as threads become free: for items of unequal cost.
+/// As parallel_for, but ranges of `grain` items are handed out as threads become free: for items of
+/// unequal cost.
 template <class Body>
 void parallel_for_dynamic(int threads, std::int64_t count, std::int64_t grain, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
@@ -43,7 +46,8 @@ void parallel_for_dynamic(int threads, std::int64_t count, std::int64_t grain, B
                      const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-/// For its lifetime, libraries called from this thread that use the same runtime (oneDNN) take `threads` threads.
+/// For its lifetime, libraries called from this thread that use the same runtime (oneDNN) take
+/// `threads` threads.
 class LibraryThreads {
  public:
   explicit LibraryThreads(int threads) noexcept;

@@ -2,7 +2,9 @@
 
 namespace annulus {
 
-Tensor contiguous(Stream& stream, const Tensor& x) { return x.is_contiguous() ? x : clone(stream, x); }
+Tensor contiguous(Stream& stream, const Tensor& x) {
+  return x.is_contiguous() ? x : clone(stream, x);
+}
 
 Tensor cast(Stream& stream, const Tensor& x, DType dtype) {
   if (x.dtype() == dtype) return x;
@@ -17,6 +19,8 @@ Tensor clone(Stream& stream, const Tensor& x) {
   return made;
 }
 
-void copy(Stream& stream, const Tensor& from, Tensor& to) { stream.device().copy(stream, from, to); }
+void copy(Stream& stream, const Tensor& from, Tensor& to) {
+  stream.device().copy(stream, from, to);
+}
 
 }  // namespace annulus

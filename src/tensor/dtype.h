@@ -9,7 +9,18 @@
 
 namespace annulus {
 
-enum class DType : std::uint8_t { F64, F32, F16, BF16, I64, I32, I16, I8, U8, Bool };  // F64: the reference platform and tests
+enum class DType : std::uint8_t {
+  F64,
+  F32,
+  F16,
+  BF16,
+  I64,
+  I32,
+  I16,
+  I8,
+  U8,
+  Bool
+};  // F64: the reference platform and tests
 
 constexpr std::size_t size_of(DType dtype) noexcept {
   switch (dtype) {
@@ -40,18 +51,49 @@ std::optional<DType> dtype_of(std::string_view name) noexcept;
 
 template <class T>
 struct DTypeOf;
-template <> struct DTypeOf<double> { static constexpr DType value = DType::F64; };
-template <> struct DTypeOf<float> { static constexpr DType value = DType::F32; };
-template <> struct DTypeOf<F16> { static constexpr DType value = DType::F16; };
-template <> struct DTypeOf<Bf16> { static constexpr DType value = DType::BF16; };
-template <> struct DTypeOf<std::int64_t> { static constexpr DType value = DType::I64; };
-template <> struct DTypeOf<std::int32_t> { static constexpr DType value = DType::I32; };
-template <> struct DTypeOf<std::int16_t> { static constexpr DType value = DType::I16; };
-template <> struct DTypeOf<std::int8_t> { static constexpr DType value = DType::I8; };
-template <> struct DTypeOf<std::uint8_t> { static constexpr DType value = DType::U8; };
-template <> struct DTypeOf<bool> { static constexpr DType value = DType::Bool; };
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::F64;
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::F32;
+};
+template <>
+struct DTypeOf<F16> {
+  static constexpr DType value = DType::F16;
+};
+template <>
+struct DTypeOf<Bf16> {
+  static constexpr DType value = DType::BF16;
+};
+template <>
+struct DTypeOf<std::int64_t> {
+  static constexpr DType value = DType::I64;
+};
+template <>
+struct DTypeOf<std::int32_t> {
+  static constexpr DType value = DType::I32;
+};
+template <>
+struct DTypeOf<std::int16_t> {
+  static constexpr DType value = DType::I16;
+};
+template <>
+struct DTypeOf<std::int8_t> {
+  static constexpr DType value = DType::I8;
+};
+template <>
+struct DTypeOf<std::uint8_t> {
+  static constexpr DType value = DType::U8;
+};
+template <>
+struct DTypeOf<bool> {
+  static constexpr DType value = DType::Bool;
+};
 
-/// Calls f(T{}) with the C++ type of a floating dtype (float, Bf16, F16, double); the caller has checked is_floating.
+/// Calls f(T{}) with the C++ type of a floating dtype (float, Bf16, F16, double); the caller has
+/// checked is_floating.
 template <class F>
 decltype(auto) with_floating(DType dtype, F&& f) {
   switch (dtype) {

@@ -14,7 +14,8 @@ namespace annulus {
 namespace {
 constexpr std::size_t kAlignment = 64;
 
-// Sizes are rounded so that blocks fit one another: to 64 bytes when small, else to an eighth of the power of two below.
+// Sizes are rounded so that blocks fit one another: to 64 bytes when small, else to an eighth of
+// the power of two below.
 std::size_t rounded(std::size_t bytes) noexcept {
   std::size_t step = kAlignment;
   while (step * 16 <= bytes) step *= 2;
@@ -29,7 +30,8 @@ struct HostDevice::Cache {
 
   ~Cache() { release_until(0); }
 
-  // Frees the largest blocks until at most `bytes` stay cached. The caller holds the mutex, or is the destructor.
+  // Frees the largest blocks until at most `bytes` stay cached. The caller holds the mutex, or is
+  // the destructor.
   void release_until(std::size_t bytes) noexcept {
     while (use.cached > bytes && !free_blocks.empty()) {
       const auto last = std::prev(free_blocks.end());
@@ -47,7 +49,8 @@ struct HostDevice::Cache {
       free_blocks.erase(found);
       use.cached -= bytes;
     } else {
-      // Memory held stays near the most that was ever in use at once: cached blocks make way for a size they do not fit.
+      // Memory held stays near the most that was ever in use at once: cached blocks make way for a
+      // size they do not fit.
       const std::size_t most = std::max(use.peak, use.in_use + bytes);
       release_until(most - (use.in_use + bytes));
       data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes));
@@ -84,23 +87,32 @@ std::shared_ptr<Buffer> HostDevice::allocate(std::size_t bytes) {
   const std::size_t size = bytes < kMost ? rounded(bytes) : 0;
   std::byte* data = size == 0 ? nullptr : cache_->take(size);
   if (data == nullptr)
-    throw Error(ErrorCode::OutOfMemory, text_of("memory: wanted ", bytes, " bytes, found too little free (", name_, ", ",
-                                                memory().in_use, " bytes in use)"));
+    throw Error(ErrorCode::OutOfMemory,
+                text_of("memory: wanted ", bytes, " bytes, found too little free (", name_, ", ",
+                        memory().in_use, " bytes in use)"));
   return {new Buffer{data, size, this}, [cache = cache_](Buffer* buffer) {
             cache->give(buffer->data, buffer->bytes);
             delete buffer;
           }};
 }
 
-std::shared_ptr<Buffer> HostDevice::adopt(std::shared_ptr<const void> owner, const std::byte* data, std::size_t bytes) {
-  return std::make_shared<Buffer>(Buffer{const_cast<std::byte*>(data), bytes, this, false, std::move(owner)});
+std::shared_ptr<Buffer> HostDevice::adopt(std::shared_ptr<const void> owner, const std::byte* data,
+                                          std::size_t bytes) {
+  return std::make_shared<Buffer>(
+      Buffer{const_cast<std::byte*>(data), bytes, this, false, std::move(owner)});
 }
 
-std::unique_ptr<Stream> HostDevice::make_stream() { return std::make_unique<Stream>(*this); }
+std::unique_ptr<Stream> HostDevice::make_stream() {
+  return std::make_unique<Stream>(*this);
+}
 
-void HostDevice::copy(Stream&, const Tensor& from, Tensor& to) { strided_copy(threads_, from, to); }
+void HostDevice::copy(Stream&, const Tensor& from, Tensor& to) {
+  strided_copy(threads_, from, to);
+}
 
-void HostDevice::fill(Stream&, Tensor& to, double value) { strided_fill(threads_, to, value); }
+void HostDevice::fill(Stream&, Tensor& to, double value) {
+  strided_fill(threads_, to, value);
+}
 
 MemoryUse HostDevice::memory() const noexcept {
   const std::lock_guard lock(cache_->mutex);
@@ -114,7 +126,8 @@ void HostDevice::trim() {
 
 int host_threads(const Stream& stream) {
   const auto* host = dynamic_cast<const HostDevice*>(&stream.device());
-  require(host != nullptr, ErrorCode::InvalidRequest, "stream: wanted one of the host, found one of ", stream.device().name());
+  require(host != nullptr, ErrorCode::InvalidRequest,
+          "stream: wanted one of the host, found one of ", stream.device().name());
   return host->threads();
 }
 

@@ -6,7 +6,8 @@
 
 namespace annulus {
 
-/// Host memory with a caching allocator. Work is immediate: streams carry nothing, events are always reached.
+/// Host memory with a caching allocator. Work is immediate: streams carry nothing, events are
+/// always reached.
 class HostDevice final : public Device {
  public:
   /// `threads`: how many threads its operations may use (ranks that are threads share the cores).
@@ -20,7 +21,8 @@ class HostDevice final : public Device {
   int threads() const noexcept { return threads_; }
 
   std::shared_ptr<Buffer> allocate(std::size_t bytes) override;
-  std::shared_ptr<Buffer> adopt(std::shared_ptr<const void> owner, const std::byte* data, std::size_t bytes) override;
+  std::shared_ptr<Buffer> adopt(std::shared_ptr<const void> owner, const std::byte* data,
+                                std::size_t bytes) override;
   std::unique_ptr<Stream> make_stream() override;
   void copy(Stream& stream, const Tensor& from, Tensor& to) override;
   void fill(Stream& stream, Tensor& to, double value) override;

@@ -11,15 +11,17 @@ Shape::Shape(std::initializer_list<std::int64_t> extents)
     : Shape(std::span<const std::int64_t>(extents.begin(), extents.size())) {}
 
 Shape::Shape(std::span<const std::int64_t> extents) {
-  require(extents.size() <= kMaxRank, ErrorCode::InvalidRequest, "shape: wanted at most ", kMaxRank, " axes, found ",
-          extents.size());
+  require(extents.size() <= kMaxRank, ErrorCode::InvalidRequest, "shape: wanted at most ", kMaxRank,
+          " axes, found ", extents.size());
   rank_ = static_cast<int>(extents.size());
   std::copy(extents.begin(), extents.end(), extents_.begin());
   std::int64_t product = 1;
   for (const std::int64_t extent : extents) {
-    require(extent >= 0, ErrorCode::InvalidRequest, "shape: wanted extents of at least 0, found ", extent);
-    require(extent == 0 || !__builtin_mul_overflow(product, extent, &product), ErrorCode::InvalidRequest,
-            "shape: wanted fewer than 2^63 elements, found ", to_string(*this));
+    require(extent >= 0, ErrorCode::InvalidRequest, "shape: wanted extents of at least 0, found ",
+            extent);
+    require(extent == 0 || !__builtin_mul_overflow(product, extent, &product),
+            ErrorCode::InvalidRequest, "shape: wanted fewer than 2^63 elements, found ",
+            to_string(*this));
   }
 }
 
@@ -45,7 +47,9 @@ Strides contiguous_strides(const Shape& shape) noexcept {
   return strides;
 }
 
-std::string to_string(const Shape& shape) { return text_of(shape); }
+std::string to_string(const Shape& shape) {
+  return text_of(shape);
+}
 
 std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   out << '[';

@@ -9,7 +9,8 @@
 
 namespace annulus {
 
-/// Extents of a tensor, outermost first. At most kMaxRank axes; extents are >= 0 and their product fits in 63 bits.
+/// Extents of a tensor, outermost first. At most kMaxRank axes; extents are >= 0 and their product
+/// fits in 63 bits.
 class Shape {
  public:
   static constexpr int kMaxRank = 8;  // [b, c, f, pf, h, ph, w, pw] while patching video
@@ -20,9 +21,13 @@ class Shape {
 
   int rank() const noexcept { return rank_; }
   /// Negative axes count from the end.
-  std::int64_t operator[](int axis) const noexcept { return extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)]; }
+  std::int64_t operator[](int axis) const noexcept {
+    return extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)];
+  }
   std::int64_t elements() const noexcept;
-  std::span<const std::int64_t> extents() const noexcept { return {extents_.data(), static_cast<std::size_t>(rank_)}; }
+  std::span<const std::int64_t> extents() const noexcept {
+    return {extents_.data(), static_cast<std::size_t>(rank_)};
+  }
   /// This shape with another extent at `axis`.
   Shape with(int axis, std::int64_t extent) const;
   bool operator==(const Shape&) const = default;

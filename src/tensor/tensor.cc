@@ -8,17 +8,22 @@ namespace {
 
 int checked_axis(const Shape& shape, int axis, int extra = 0) {
   const int rank = shape.rank() + extra;
-  require(axis >= -rank && axis < rank, ErrorCode::InvalidRequest, "tensor: wanted an axis of ", shape, ", found ", axis);
+  require(axis >= -rank && axis < rank, ErrorCode::InvalidRequest, "tensor: wanted an axis of ",
+          shape, ", found ", axis);
   return axis < 0 ? axis + rank : axis;
 }
 
-std::size_t at(int axis) noexcept { return static_cast<std::size_t>(axis); }
+std::size_t at(int axis) noexcept {
+  return static_cast<std::size_t>(axis);
+}
 
 // Strides that show `from` as `to` without moving data; false when there are none.
-bool reshaped_strides(const Shape& from, const Strides& strides, const Shape& to, Strides& result) noexcept {
+bool reshaped_strides(const Shape& from, const Strides& strides, const Shape& to,
+                      Strides& result) noexcept {
   int in = 0, out = 0;
   while (in < from.rank() || out < to.rank()) {
-    std::int64_t in_size = in < from.rank() ? from[in] : 1, out_size = out < to.rank() ? to[out] : 1;
+    std::int64_t in_size = in < from.rank() ? from[in] : 1,
+                 out_size = out < to.rank() ? to[out] : 1;
     int in_end = std::min(in + 1, from.rank()), out_end = std::min(out + 1, to.rank());
     while (in_size != out_size) {  // grow the smaller group until both hold the same elements
       if (in_size < out_size) {
@@ -29,12 +34,14 @@ bool reshaped_strides(const Shape& from, const Strides& strides, const Shape& to
         out_size *= to[out_end++];
       }
     }
-    // The group must be one run of memory: each axis that is longer than 1 steps over the whole of the next one.
+    // The group must be one run of memory: each axis that is longer than 1 steps over the whole of
+    // the next one.
     std::int64_t step = 0;
     bool first = true;
     for (int axis = in_end - 1; axis >= in; --axis) {
       if (from[axis] == 1) continue;
-      if (first) step = strides[at(axis)], first = false;
+      if (first)
+        step = strides[at(axis)], first = false;
       else if (out_end - out > 1 || in_end - in > 1) {
         std::int64_t inner = 1;
         for (int next = axis + 1; next < in_end; ++next) inner *= from[next];
@@ -56,19 +63,24 @@ bool reshaped_strides(const Shape& from, const Strides& strides, const Shape& to
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device& device) {
   std::size_t bytes = 0;
-  require(!__builtin_mul_overflow(static_cast<std::size_t>(shape.elements()), size_of(dtype), &bytes),
-          ErrorCode::OutOfMemory, "tensor: wanted a size that fits in memory, found ", shape, " ", name_of(dtype));
+  require(
+      !__builtin_mul_overflow(static_cast<std::size_t>(shape.elements()), size_of(dtype), &bytes),
+      ErrorCode::OutOfMemory, "tensor: wanted a size that fits in memory, found ", shape, " ",
+      name_of(dtype));
   return over(device.allocate(bytes), 0, shape, dtype);
 }
 
-Tensor Tensor::over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape, DType dtype) {
+Tensor Tensor::over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape,
+                    DType dtype) {
   std::size_t bytes = 0;
-  require(!__builtin_mul_overflow(static_cast<std::size_t>(shape.elements()), size_of(dtype), &bytes) &&
-              byte_offset <= buffer->bytes && bytes <= buffer->bytes - byte_offset,
-          ErrorCode::InvalidRequest, "tensor: wanted ", shape, " ", name_of(dtype), " within ", buffer->bytes,
+  require(
+      !__builtin_mul_overflow(static_cast<std::size_t>(shape.elements()), size_of(dtype), &bytes) &&
+          byte_offset <= buffer->bytes && bytes <= buffer->bytes - byte_offset,
+      ErrorCode::InvalidRequest, "tensor: wanted ", shape, " ", name_of(dtype), " within ",
+      buffer->bytes, " bytes, found an offset of ", byte_offset);
+  require(reinterpret_cast<std::uintptr_t>(buffer->data + byte_offset) % size_of(dtype) == 0,
+          ErrorCode::InvalidRequest, "tensor: wanted memory aligned to ", size_of(dtype),
           " bytes, found an offset of ", byte_offset);
-  require(reinterpret_cast<std::uintptr_t>(buffer->data + byte_offset) % size_of(dtype) == 0, ErrorCode::InvalidRequest,
-          "tensor: wanted memory aligned to ", size_of(dtype), " bytes, found an offset of ", byte_offset);
   Tensor made;
   made.buffer_ = std::move(buffer);
   made.offset_ = byte_offset;
@@ -89,7 +101,8 @@ bool Tensor::is_contiguous() const noexcept {
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
-  require(shape.elements() == elements(), ErrorCode::InvalidRequest, "reshape: wanted ", shape, ", found ", shape_);
+  require(shape.elements() == elements(), ErrorCode::InvalidRequest, "reshape: wanted ", shape,
+          ", found ", shape_);
   Tensor made = *this;
   made.shape_ = shape;
   if (elements() == 0) {
@@ -97,30 +110,34 @@ Tensor Tensor::reshape(const Shape& shape) const {
     return made;
   }
   made.strides_ = {};
-  require(reshaped_strides(shape_, strides_, shape, made.strides_), ErrorCode::InvalidRequest, "reshape: wanted ", shape,
-          ", found ", shape_, " whose strides do not allow it without a copy");
+  require(reshaped_strides(shape_, strides_, shape, made.strides_), ErrorCode::InvalidRequest,
+          "reshape: wanted ", shape, ", found ", shape_,
+          " whose strides do not allow it without a copy");
   return made;
 }
 
 Tensor Tensor::slice(int axis, std::int64_t begin, std::int64_t end) const {
   axis = checked_axis(shape_, axis);
-  require(0 <= begin && begin <= end && end <= shape_[axis], ErrorCode::InvalidRequest, "slice: wanted a range within axis ",
-          axis, " of ", shape_, ", found ", begin, " to ", end);
+  require(0 <= begin && begin <= end && end <= shape_[axis], ErrorCode::InvalidRequest,
+          "slice: wanted a range within axis ", axis, " of ", shape_, ", found ", begin, " to ",
+          end);
   Tensor made = *this;
   made.shape_ = shape_.with(axis, end - begin);
-  if (made.elements() != 0) made.offset_ += static_cast<std::size_t>(begin * strides_[at(axis)]) * size_of(dtype_);
+  if (made.elements() != 0)
+    made.offset_ += static_cast<std::size_t>(begin * strides_[at(axis)]) * size_of(dtype_);
   return made;
 }
 
 Tensor Tensor::permute(std::initializer_list<int> axes) const {
-  require(static_cast<int>(axes.size()) == shape_.rank(), ErrorCode::InvalidRequest, "permute: wanted ", shape_.rank(),
-          " axes for ", shape_, ", found ", axes.size());
+  require(static_cast<int>(axes.size()) == shape_.rank(), ErrorCode::InvalidRequest,
+          "permute: wanted ", shape_.rank(), " axes for ", shape_, ", found ", axes.size());
   Tensor made = *this;
   unsigned seen = 0;
   int to = 0;
   for (int axis : axes) {
     axis = checked_axis(shape_, axis);
-    require((seen >> axis & 1u) == 0, ErrorCode::InvalidRequest, "permute: wanted each axis once, found ", axis, " twice");
+    require((seen >> axis & 1u) == 0, ErrorCode::InvalidRequest,
+            "permute: wanted each axis once, found ", axis, " twice");
     seen |= 1u << axis;
     made.shape_ = made.shape_.with(to, 1);
     made.strides_[at(to++)] = strides_[at(axis)];
@@ -147,7 +164,8 @@ Tensor Tensor::select(int axis, std::int64_t index) const {
 
 Tensor Tensor::unsqueeze(int axis) const {
   axis = checked_axis(shape_, axis, 1);
-  require(shape_.rank() < Shape::kMaxRank, ErrorCode::InvalidRequest, "unsqueeze: wanted room for an axis, found ", shape_);
+  require(shape_.rank() < Shape::kMaxRank, ErrorCode::InvalidRequest,
+          "unsqueeze: wanted room for an axis, found ", shape_);
   Tensor made = *this;
   std::array<std::int64_t, Shape::kMaxRank> extents{};
   for (int i = 0, from = 0; i <= shape_.rank(); ++i) {
@@ -167,21 +185,25 @@ Tensor Tensor::expand(const Shape& shape) const {
   made.strides_ = {};
   for (int axis = added; axis < shape.rank(); ++axis) {
     const std::int64_t extent = shape_[axis - added];
-    require(extent == shape[axis] || extent == 1, ErrorCode::InvalidRequest, "expand: wanted ", shape, ", found ", shape_);
+    require(extent == shape[axis] || extent == 1, ErrorCode::InvalidRequest, "expand: wanted ",
+            shape, ", found ", shape_);
     if (extent == shape[axis]) made.strides_[at(axis)] = strides_[at(axis - added)];
   }
   return made;
 }
 
 void Tensor::check_view(DType want, int rank, bool write) const {
-  require(dtype_ == want && shape_.rank() == rank, ErrorCode::InvalidRequest, "tensor: wanted ", name_of(want), " of rank ",
-          rank, ", found ", name_of(dtype_), " ", shape_);
-  require(device().host_visible(), ErrorCode::InvalidRequest, "tensor: wanted host memory, found memory of ", device().name());
-  require(!write || buffer_->writable, ErrorCode::InvalidRequest, "tensor: wanted writable memory, found a mapped file");
+  require(dtype_ == want && shape_.rank() == rank, ErrorCode::InvalidRequest, "tensor: wanted ",
+          name_of(want), " of rank ", rank, ", found ", name_of(dtype_), " ", shape_);
+  require(device().host_visible(), ErrorCode::InvalidRequest,
+          "tensor: wanted host memory, found memory of ", device().name());
+  require(!write || buffer_->writable, ErrorCode::InvalidRequest,
+          "tensor: wanted writable memory, found a mapped file");
 }
 
 void Tensor::check_contiguous() const {
-  require(is_contiguous(), ErrorCode::InvalidRequest, "tensor: wanted contiguous memory, found a strided view of shape ", shape_);
+  require(is_contiguous(), ErrorCode::InvalidRequest,
+          "tensor: wanted contiguous memory, found a strided view of shape ", shape_);
 }
 
 }  // namespace annulus

@@ -1,5 +1,6 @@
-// Tensor: shape, dtype, strides and a shared reference to device memory. Views are free; anything that moves data names
-// its stream (tensor/copy.h). No operations here: platform/ has them, nn/ calls them.
+// Tensor: shape, dtype, strides and a shared reference to device memory. Views are free; anything
+// that moves data names its stream (tensor/copy.h). No operations here: platform/ has them, nn/
+// calls them.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,8 @@
 
 namespace annulus {
 
-/// Copying shares memory, never clones it. A default-constructed Tensor is undefined: only defined() may be asked.
+/// Copying shares memory, never clones it. A default-constructed Tensor is undefined: only
+/// defined() may be asked.
 class Tensor {
  public:
   Tensor() = default;
@@ -20,33 +22,40 @@ class Tensor {
   /// New contiguous memory, contents undefined. Throws OutOfMemory.
   static Tensor empty(const Shape& shape, DType dtype, Device& device);
 
-  /// A contiguous tensor over `buffer`, `byte_offset` bytes in. Throws InvalidRequest when it does not fit or is misaligned.
-  static Tensor over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape, DType dtype);
+  /// A contiguous tensor over `buffer`, `byte_offset` bytes in. Throws InvalidRequest when it does
+  /// not fit or is misaligned.
+  static Tensor over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape,
+                     DType dtype);
 
   bool defined() const noexcept { return buffer_ != nullptr; }
   const Shape& shape() const noexcept { return shape_; }
   DType dtype() const noexcept { return dtype_; }
   Device& device() const noexcept { return *buffer_->device; }
   const std::shared_ptr<Buffer>& buffer() const noexcept { return buffer_; }
-  std::int64_t stride(int axis) const noexcept { return strides_[static_cast<std::size_t>(axis < 0 ? axis + shape_.rank() : axis)]; }
+  std::int64_t stride(int axis) const noexcept {
+    return strides_[static_cast<std::size_t>(axis < 0 ? axis + shape_.rank() : axis)];
+  }
   const Strides& strides() const noexcept { return strides_; }
   std::int64_t elements() const noexcept { return shape_.elements(); }
-  std::size_t bytes() const noexcept { return static_cast<std::size_t>(elements()) * size_of(dtype_); }
+  std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(elements()) * size_of(dtype_);
+  }
   bool is_contiguous() const noexcept;
 
   // Views of the same memory. All throw InvalidRequest for an impossible argument.
   Tensor reshape(const Shape& shape) const;  // strides must allow it (copy.h has contiguous())
   Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;
   Tensor permute(std::initializer_list<int> axes) const;
-  Tensor select(int axis, std::int64_t index) const;   // drops the axis
-  Tensor unsqueeze(int axis) const;                    // adds an axis of extent 1
-  Tensor expand(const Shape& shape) const;             // axes of extent 1 repeat at stride 0; missing outer axes are added
+  Tensor select(int axis, std::int64_t index) const;  // drops the axis
+  Tensor unsqueeze(int axis) const;                   // adds an axis of extent 1
+  Tensor expand(const Shape& shape)
+      const;  // axes of extent 1 repeat at stride 0; missing outer axes are added
 
   /// Address of the first element in device memory.
   std::byte* address() const noexcept { return buffer_->data + offset_; }
 
-  /// Window for a kernel on host memory. Throws InvalidRequest on another dtype, rank, a device the host cannot read, or
-  /// read-only memory for a non-const T.
+  /// Window for a kernel on host memory. Throws InvalidRequest on another dtype, rank, a device the
+  /// host cannot read, or read-only memory for a non-const T.
   template <class T, int Rank>
   View<T, Rank> view() {
     check_view(DTypeOf<std::remove_const_t<T>>::value, Rank, !std::is_const_v<T>);

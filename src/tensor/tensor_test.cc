@@ -76,7 +76,8 @@ TEST_F(TensorTest, SizesThatOverflowAreRefusedBeforeAllocation) {
 
 TEST_F(TensorTest, MappedMemoryIsReadOnly) {
   const auto owner = std::make_shared<std::array<float, 4>>();
-  const auto buffer = device.adopt(owner, reinterpret_cast<const std::byte*>(owner->data()), sizeof(*owner));
+  const auto buffer =
+      device.adopt(owner, reinterpret_cast<const std::byte*>(owner->data()), sizeof(*owner));
   Tensor x = Tensor::over(buffer, 0, {4}, DType::F32);
   EXPECT_THROW(x.data<float>(), Error);
   EXPECT_EQ(std::as_const(x).data<float>(), owner->data());
@@ -99,8 +100,10 @@ TEST_F(TensorTest, FreedBlocksAreReusedAndThePeakIsCounted) {
 TEST(Half, EveryF16SurvivesTheWayThroughF32) {
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
     const F16 x{static_cast<std::uint16_t>(bits)};
-    if (std::isnan(to_float(x))) EXPECT_TRUE(std::isnan(to_float(to_f16(to_float(x)))));
-    else ASSERT_EQ(to_f16(to_float(x)).bits, x.bits);
+    if (std::isnan(to_float(x)))
+      EXPECT_TRUE(std::isnan(to_float(to_f16(to_float(x)))));
+    else
+      ASSERT_EQ(to_f16(to_float(x)).bits, x.bits);
   }
 }
 

@@ -15,23 +15,18 @@ struct View {
   std::array<std::int64_t, Rank> stride{};  // elements
 
   template <class... Index>
-    requires(sizeof...(Index) == Rank)
-  T& operator()(Index... index) const noexcept {
+  requires(sizeof...(Index) == Rank) T& operator()(Index... index) const noexcept {
     std::int64_t at = 0;
     std::size_t axis = 0;
     ((at += static_cast<std::int64_t>(index) * stride[axis++]), ...);
     return data[at];
   }
 
-  T* row(std::int64_t i) const noexcept
-    requires(Rank == 2)
-  {
-    return data + i * stride[0];
-  }
+  T* row(std::int64_t i) const noexcept requires(Rank == 2) { return data + i * stride[0]; }
 
-  operator View<const T, Rank>() const noexcept  // NOLINT(google-explicit-constructor): as a pointer converts
-    requires(!std::is_const_v<T>)
-  {
+  operator View<const T, Rank>()
+      const noexcept  // NOLINT(google-explicit-constructor): as a pointer converts
+      requires(!std::is_const_v<T>) {
     return {data, extent, stride};
   }
 };

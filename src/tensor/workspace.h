@@ -7,12 +7,14 @@
 
 namespace annulus {
 
-/// Scratch memory of one stream that grows to what is asked and is reused: the bytes are the caller's until the next call.
+/// Scratch memory of one stream that grows to what is asked and is reused: the bytes are the
+/// caller's until the next call.
 class Workspace {
  public:
   explicit Workspace(Device& device) noexcept : device_(&device) {}
 
-  /// At least `bytes` bytes of device memory, 64-byte aligned, contents undefined. Throws OutOfMemory.
+  /// At least `bytes` bytes of device memory, 64-byte aligned, contents undefined. Throws
+  /// OutOfMemory.
   std::byte* take(std::size_t bytes);
 
  private:

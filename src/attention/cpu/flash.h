@@ -1,4 +1,5 @@
-// Fused attention for CPUs with LSE: the entry point. Kernels, one file per instruction set, lie beside it.
+// Fused attention for CPUs with LSE: the entry point. Kernels, one file per instruction set, lie
+// beside it.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +11,14 @@
 
 namespace annulus {
 
-/// Instruction sets that kernels are written for, plainest first. Each includes those before it, but for what its name adds.
+/// Instruction sets that kernels are written for, plainest first. Each includes those before it,
+/// but for what its name adds.
 enum class Isa { Scalar, Avx2, Avx512, Avx512Bf16, Avx512Fp16, Amx };
 
 std::string_view name_of(Isa isa) noexcept;  // "scalar", "avx2", "avx512", "avx512_bf16", ...
 
-/// The best set that this CPU has, or the one that the environment variable ANNULUS_ISA names. Throws InvalidRequest when that
-/// is unknown or the CPU lacks it.
+/// The best set that this CPU has, or the one that the environment variable ANNULUS_ISA names.
+/// Throws InvalidRequest when that is unknown or the CPU lacks it.
 Isa chosen_isa();
 
 /// Sets that this CPU can run, plainest first.

@@ -1,0 +1,26 @@
+// What a forward pass works with, and (beside this file) the layers: structs of weights and
+// functions over them. Functions check shapes once, allocate their result and call the platform's
+// op. Start with linear.h.
+#pragma once
+
+#include "parallel/lane.h"
+#include "platform/op_table.h"
+
+namespace annulus {
+
+/// Everything a forward pass may use. Passed by const reference; there is no global.
+struct Context : Lane {
+  const OpTable& ops;
+  DType dtype;  // inputs of GEMM and attention: f32, bf16 or f16 (f64 on the reference platform)
+  DType wide;   // residual stream, norms, modulation, latents: f32 (f64 on the reference platform)
+};
+
+/// `op`, or Unsupported naming what is missing.
+template <class F>
+F required_op(F op, const char* name) {
+  require(op != nullptr, ErrorCode::Unsupported, "operation: wanted ", name,
+          ", found a platform without it");
+  return op;
+}
+
+}  // namespace annulus
