@@ -1,0 +1,58 @@
+#include "nn/linear.h"
+
+#include <array>
+
+namespace annulus {
+
+Linear load_linear(const WeightScope& w, std::int64_t in, std::int64_t out, Bias bias) {
+  Linear layer = {.weight = w.get("weight", Shape{out, in}), .bias = std::nullopt, .adapters = {}};
+  if (bias == Bias::Yes) layer.bias = w.get("bias", Shape{out});
+  for (const LoraTerm& term : w.lora()) {
+    require(term.a.shape().rank() == 2 && term.b.shape().rank() == 2 && term.a.shape()[1] == in &&
+                term.b.shape()[0] == out && term.a.shape()[0] == term.b.shape()[1],
+            ErrorCode::InvalidRequest, "LoRA: wanted [rank, ", in, "] and [", out, ", rank] for ",
+            w.name(), ", found ", term.a.shape(), " and ", term.b.shape());
+    layer.adapters.push_back({term.a, term.b, term.scale});
+  }
+  return layer;
+}
+
+void linear_into(const Context& ctx, const Tensor& x, const Linear& layer, Activation activation,
+                 Tensor& out) {
+  const int rank = x.shape().rank();
+  require(
+      rank >= 1 && x.shape()[-1] == layer.in() && out.shape() == x.shape().with(-1, layer.out()),
+      ErrorCode::InvalidRequest, "linear: wanted [..., ", layer.in(), "] -> [..., ", layer.out(),
+      "], found ", x.shape(), " -> ", out.shape());
+  const auto run = required_op(ctx.ops.linear, "linear");
+  const auto apply = [&](const Tensor& input, const Tensor& weight, const Tensor* bias,
+                         Activation last, Tensor& result) {
+    run(ctx.stream, ctx.workspace,
+        {.x = input, .weight = weight, .bias = bias, .activation = last, .out = result});
+  };
+  const Tensor* bias = layer.bias ? &*layer.bias : nullptr;
+  if (layer.adapters.empty()) return apply(x, layer.weight, bias, activation, out);
+
+  const auto combine = required_op(ctx.ops.combine, "combine");
+  apply(x, layer.weight, bias, Activation::None, out);
+  for (const LowRank& adapter : layer.adapters) {
+    Tensor inner = Tensor::empty(x.shape().with(-1, adapter.a.shape()[0]), x.dtype(),
+                                 ctx.device);  // [..., rank]
+    apply(x, adapter.a, nullptr, Activation::None, inner);
+    Tensor delta = Tensor::empty(out.shape(), ctx.wide, ctx.device);
+    apply(inner, adapter.b, nullptr, Activation::None, delta);
+    const std::array<Term, 2> terms = {Term{1.0f, &out}, Term{adapter.scale, &delta}};
+    combine(ctx.stream, ctx.workspace, {.terms = terms, .out = out});
+  }
+  if (activation != Activation::None)
+    required_op(ctx.ops.activate, "activate")(ctx.stream, ctx.workspace,
+                                              {.x = out, .activation = activation, .out = out});
+}
+
+Tensor linear(const Context& ctx, const Tensor& x, const Linear& layer, Activation activation) {
+  Tensor out = Tensor::empty(x.shape().with(-1, layer.out()), ctx.dtype, ctx.device);
+  linear_into(ctx, x, layer, activation, out);
+  return out;
+}
+
+}  // namespace annulus
