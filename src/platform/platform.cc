@@ -1,0 +1,48 @@
+#include "platform/platform.h"
+
+#include <array>
+
+#include "platform/reference/reference_platform.h"
+
+namespace annulus {
+
+namespace {
+
+std::optional<std::string> always_there() {
+  return std::nullopt;
+}
+
+constexpr std::array<PlatformEntry, 1> kPlatforms = {{
+    {"reference", false, always_there, make_reference_platform},
+}};
+
+std::string known_names() {
+  std::string names;
+  for (const PlatformEntry& entry : kPlatforms)
+    names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  return names;
+}
+
+}  // namespace
+
+std::span<const PlatformEntry> platforms() noexcept {
+  return kPlatforms;
+}
+
+std::unique_ptr<Platform> make_platform(std::string_view name, const PlatformOptions& options) {
+  std::string absent;
+  for (const PlatformEntry& entry : kPlatforms) {
+    if (name.empty() ? !entry.listed : name != entry.name) continue;
+    const std::optional<std::string> reason = entry.probe();
+    if (!reason) return entry.make(options);
+    absent += (absent.empty() ? "" : "; ") + std::string(entry.name) + ": " + *reason;
+  }
+  require(!absent.empty(), ErrorCode::NotFound, "platform: wanted one of ", known_names(),
+          ", found ", name);
+  throw Error(
+      ErrorCode::Unsupported,
+      text_of("platform: wanted ", name.empty() ? "any" : name, ", found none (", absent, ")"),
+      "--platform reference runs everywhere, slowly");
+}
+
+}  // namespace annulus
