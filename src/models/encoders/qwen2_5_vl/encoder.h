@@ -1,0 +1,58 @@
+// Qwen2.5-VL as text encoder: a causal language model whose last hidden state is taken, and a
+// vision tower whose merged patches stand among the tokens. No generation, no key/value cache, no
+// lm_head. Start with prompt.h for what pipelines call; language_model.h and vision_tower.h hold
+// the two networks. Source: transformers Qwen2_5_VLForConditionalGeneration.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "io/image.h"
+#include "models/encoders/qwen2_5_vl/config.h"
+#include "models/encoders/qwen2_5_vl/image_processor.h"
+#include "models/encoders/qwen2_5_vl/language_model.h"
+#include "models/encoders/qwen2_5_vl/vision_tower.h"
+
+namespace annulus::qwen2_5_vl {
+
+/// Where image tokens stand for the language model.
+enum class ImagePositions : std::uint8_t {
+  Grid,  // time, height and width of each merged patch: what released models were trained with
+  Line   // counted like text: what transformers 5 does when mm_token_type_ids is not passed
+};
+
+struct Encoder {
+  Config config;
+  LanguageModel language;
+  std::optional<VisionTower> visual;  // absent from text-only checkpoints
+};
+
+/// Reads a text_encoder folder's weights: hub names (`model.layers.*`, `visual.*`) or those of
+/// transformers 5 (`model.language_model.layers.*`, `model.visual.*`); `lm_head` is not read.
+///
+///   config     text_encoder/config.json
+///   selection  of this component (selection.for_component("text_encoder"))
+///   dtype      of the contexts it will run with: layers choose their attention for it
+///
+/// Throws CorruptFile naming tensor or key and file; Unsupported from the choice of attention.
+Encoder load(const WeightScope& w, const Json& config, const AttentionSelection& selection,
+             DType dtype);
+
+/// Pictures as the language model sees them.
+struct ImageFeatures {
+  Tensor rows;                   // [merged patches of all pictures, hidden], wide dtype
+  std::vector<ImageGrid> grids;  // one per picture
+};
+
+/// Runs the vision tower over `images` together. Throws InvalidRequest for a picture the processor
+/// refuses, Unsupported when the checkpoint has no tower, NonFinite naming the stage.
+ImageFeatures encode_images(const Context& ctx, const Encoder& encoder,
+                            const ImageProcessor& processor,
+                            std::span<const std::shared_ptr<const Image>> images);
+
+/// Floating-point operations of encode_images for these grids.
+double vision_flop(const Encoder& encoder, std::span<const ImageGrid> grids);
+
+}  // namespace annulus::qwen2_5_vl

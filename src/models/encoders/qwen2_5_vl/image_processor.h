@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "io/image.h"
+#include "io/json.h"
+#include "models/encoders/qwen2_5_vl/image_grid.h"
+#include "nn/context.h"
+
+namespace annulus::qwen2_5_vl {
+
+/// How pictures become patches, under the names of preprocessor_config.json.
+struct ImageProcessor {
+  std::int64_t patch_size = 14, temporal_patch_size = 2, merge_size = 2;
+  std::int64_t min_pixels = 56 * 56, max_pixels = 28 * 28 * 1280;
+  std::array<double, 3> image_mean = {0.48145466, 0.4578275, 0.40821073};
+  std::array<double, 3> image_std = {0.26862954, 0.26130258, 0.27577711};
+  double rescale_factor = 1.0 / 255;
+  bool do_resize = true, do_rescale = true, do_normalize = true;
+};
+
+/// Throws CorruptFile naming key and file.
+ImageProcessor read_image_processor(const Json& preprocessor_config);
+
+/// Pixels that the tower will see of a picture: multiples of patch_size * merge_size, about as many
+/// as given, between min_pixels and max_pixels. Throws InvalidRequest for a side more than 200
+/// times the other. Source: smart_resize of transformers' Qwen2VLImageProcessor.
+struct PixelSize {
+  std::int64_t height, width;
+};
+PixelSize resized(const ImageProcessor& processor, PixelSize size);
+
+/// The patches of a picture of that size.
+ImageGrid grid_of(const ImageProcessor& processor, PixelSize size);
+
+}  // namespace annulus::qwen2_5_vl
