@@ -6,24 +6,13 @@
 #include <cstdint>
 #include <limits>
 
+#include "io/test_folder.h"
+
 namespace annulus {
 namespace {
 
 Json model(std::string_view text) {
   return Json::parse(text, "config.json", ErrorCode::CorruptFile);
-}
-
-/// The message of the Error that `run` throws, which must have `code`.
-template <class Run>
-std::string error_of(ErrorCode code, const Run& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return {};
 }
 
 std::string message_of(std::string_view text) {

@@ -1,0 +1,76 @@
+#include "io/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "base/error.h"
+
+namespace annulus {
+
+void AtomicFile::fail(std::string_view wanted) const {
+  const int number = errno;
+  const bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
+  throw Error(full ? ErrorCode::StorageFull : ErrorCode::InvalidRequest,
+              text_of("file: wanted ", wanted, ", found ", std::generic_category().message(number),
+                      " (", target_.string(), ")"));
+}
+
+AtomicFile::AtomicFile(std::filesystem::path target) : target_(std::move(target)) {
+  // Hidden and short, so that neither a pattern of pictures nor the limit of a name's length meets
+  // it. O_EXCL settles races between threads and with remains of a killed process of the same id.
+  for (int attempt = 0; descriptor_ < 0; ++attempt) {
+    temporary_ = target_.parent_path() / text_of(".annulus-", ::getpid(), "-", attempt, ".tmp");
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && errno != EEXIST) fail("to create it");
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  const std::size_t want = written_ + bytes.size();
+  while (!bytes.empty()) {
+    constexpr std::size_t kMost = std::size_t{1} << 30;  // Linux takes at most 2 GiB at once
+    const ssize_t count = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMost));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(text_of("room for ", want, " bytes, of which ", written_, " fitted"));
+    written_ += static_cast<std::size_t>(count);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+void AtomicFile::commit() {
+  const std::string room = text_of("room for ", written_, " bytes");
+  if (::fsync(descriptor_) != 0) fail(room);
+  const int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0) fail(room);
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("to rename it into place");
+  temporary_.clear();
+  // The name itself: a crash now would else lose a file that was reported as written. Best effort,
+  // since some file systems cannot sync a folder.
+  const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
+  if (const int parent = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); parent >= 0) {
+    ::fsync(parent);
+    ::close(parent);
+  }
+}
+
+void write_file(const std::filesystem::path& target, std::span<const std::byte> bytes) {
+  AtomicFile file(target);
+  file.write(bytes);
+  file.commit();
+}
+
+void write_file(const std::filesystem::path& target, std::string_view text) {
+  write_file(target, std::as_bytes(std::span(text)));
+}
+
+}  // namespace annulus

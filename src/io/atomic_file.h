@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace annulus {
+
+/// A file that appears whole or not at all: written under another name in the same folder, synced,
+/// then renamed. Until `commit` the target is untouched; without it the temporary file is removed.
+///
+/// Every function throws StorageFull when the disk (or quota) is full, saying how many bytes were
+/// wanted, and InvalidRequest when the folder is absent or may not be written.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path target);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+  /// Makes the target appear, replacing what was there.
+  void commit();
+
+ private:
+  [[noreturn]] void fail(std::string_view wanted) const;
+
+  std::filesystem::path target_, temporary_;
+  int descriptor_ = -1;
+  std::size_t written_ = 0;
+};
+
+/// Writes a whole file through AtomicFile.
+void write_file(const std::filesystem::path& target, std::span<const std::byte> bytes);
+void write_file(const std::filesystem::path& target, std::string_view text);
+
+}  // namespace annulus
