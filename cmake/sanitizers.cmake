@@ -6,3 +6,7 @@ if(ANNULUS_SANITIZE)
     add_compile_options(-fno-sanitize-recover=undefined)
   endif()
 endif()
+if(ANNULUS_FUZZ)
+  # Libraries are instrumented for coverage; only the targets below fuzz/ get libFuzzer's main.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
