@@ -19,6 +19,12 @@ struct PlatformOptions {
   int threads = 0;  // per rank; 0: the cores this process may use
 };
 
+/// What a device can do at most, measured.
+struct PeakRate {
+  std::string name, unit;  // "f32 fma avx512", "flop/s"; "memory read", "byte/s"
+  double per_second;
+};
+
 class Platform {
  public:
   virtual ~Platform() = default;
@@ -38,6 +44,10 @@ class Platform {
   virtual bool supports(DType compute) const noexcept = 0;
   /// Of the residual stream, norms, modulation and latents: f32, or f64 on the reference platform.
   virtual DType wide_dtype() const noexcept = 0;
+
+  /// Measures the peaks of this device, about `seconds` each. Empty where there is nothing to
+  /// measure.
+  virtual std::vector<PeakRate> measure_peaks(double /*seconds*/) const { return {}; }
 
   /// Bytes of memory that is free for this process.
   virtual std::size_t free_memory() const noexcept = 0;
