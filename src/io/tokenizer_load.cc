@@ -1,0 +1,179 @@
+#include "io/tokenizer_load.h"
+
+#include <algorithm>
+
+#include "io/read_file.h"
+#include "io/unicode.h"
+
+namespace annulus {
+namespace {
+
+constexpr std::size_t kMaxMergesFile = std::size_t{64}
+                                       << 20;  // bytes; Qwen2's merges.txt has 1.7 MB
+// tokenizer.json of Gemma 3 has 33 MB and 1.7 million values.
+constexpr JsonLimits kTokenizerJson{
+    .bytes = std::size_t{128} << 20, .values = std::size_t{16} << 20, .depth = 64};
+
+const SpecialTokenDefaults kQwen2Defaults{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
+
+/// transformers' class, with the ending that older versions gave to the same tokenizer in Rust
+/// taken off.
+std::string class_of(const TokenizerFiles& files) {
+  std::string name =
+      files.config.is_null() ? "" : files.config.get<std::string>("tokenizer_class", "");
+  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  return name;
+}
+
+bool mentions_type(const Json& entry, std::string_view type, int depth = 0) {
+  if (!entry.is_object() || depth > 8) return false;
+  if (entry.get<std::string>("type", "") == type) return true;
+  const auto steps = entry.find("pretokenizers");
+  if (!steps || !steps->is_array()) return false;
+  for (const Json& step : steps->elements())
+    if (mentions_type(step, type, depth + 1)) return true;
+  return false;
+}
+
+Vocabulary vocabulary_of(const Json& entry) {
+  std::vector<Vocabulary::Entry> entries;
+  entries.reserve(entry.size());
+  for (const auto& [token, id] : entry.members()) entries.push_back({token, id.as<std::int64_t>()});
+  return Vocabulary(entries,
+                    text_of(entry.where(), entry.path().empty() ? "" : ", ", entry.path()));
+}
+
+/// "a b" as two tokens. Throws CorruptFile.
+BpeMerges::Pair merge_of_line(std::string_view line, std::size_t number, const std::string& where) {
+  const std::size_t blank = line.find(' ');
+  const bool two =
+      blank != std::string_view::npos && line.find(' ', blank + 1) == std::string_view::npos;
+  require(two, ErrorCode::CorruptFile, "merge ", number,
+          ": wanted two tokens with a blank between, found '",
+          replace_invalid_utf8(line.substr(0, 80)), "' (", where, ")");
+  return {line.substr(0, blank), line.substr(blank + 1)};
+}
+
+BpeMerges merges_of_json(const Json& entry, const Vocabulary& vocabulary) {
+  const std::string where = text_of(entry.where(), ", ", entry.path());
+  std::vector<BpeMerges::Pair> pairs;
+  pairs.reserve(entry.size());
+  for (const Json& merge : entry.elements()) {
+    if (merge.is_string()) {
+      pairs.push_back(merge_of_line(merge.as<std::string_view>(), pairs.size(), where));
+    } else {
+      if (!merge.is_array() || merge.size() != 2) merge.fail("two tokens");
+      pairs.emplace_back(merge.at(0).as<std::string_view>(), merge.at(1).as<std::string_view>());
+    }
+  }
+  return BpeMerges(vocabulary, pairs, where);
+}
+
+BpeMerges merges_of_text(const std::filesystem::path& file, const Vocabulary& vocabulary) {
+  const std::vector<std::byte> bytes = read_file(file, kMaxMergesFile, ErrorCode::CorruptFile);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<BpeMerges::Pair> pairs;
+  while (!rest.empty()) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty() && !line.starts_with("#version"))
+      pairs.push_back(merge_of_line(line, pairs.size(), file.string()));
+  }
+  return BpeMerges(vocabulary, pairs, file.string());
+}
+
+/// Options of a BPE model that only other kinds use. Throws Unsupported when one is set.
+void refuse_other_kinds(const Json& model) {
+  const bool plain = model.get<std::string>("continuing_subword_prefix", "").empty() &&
+                     model.get<std::string>("end_of_word_suffix", "").empty() &&
+                     !model.get<bool>("byte_fallback", false) &&
+                     model.get<double>("dropout", 0) == 0;
+  require(plain, ErrorCode::Unsupported, model.path(),
+          ": wanted a byte-level BPE without prefix, suffix, byte_fallback and ",
+          "dropout, found one of them set (", model.where(), ")");
+}
+
+std::unique_ptr<Tokenizer> from_tokenizer_json(const TokenizerFiles& files,
+                                               const std::filesystem::path& file) {
+  const Json all = Json::read(file, ErrorCode::CorruptFile, kTokenizerJson);
+  const Json model = all["model"];
+  // Files before 2020 have no type; merges tell.
+  const auto type = model.get<std::string>("type", model.has("merges") ? "BPE" : "of no type");
+  const Json words = all.get<Json>("pre_tokenizer", Json());
+  require(type == "BPE" && mentions_type(words, "ByteLevel"), ErrorCode::Unsupported,
+          "model.type: wanted a byte-level BPE, found ", type,
+          type == "BPE" ? " without ByteLevel" : "", " (", file.string(), ")");
+  refuse_other_kinds(model);
+
+  ByteLevelBpe parts;
+  parts.vocabulary = vocabulary_of(model["vocab"]);
+  parts.pretokenizer = Pretokenizer::from_json(words);
+  parts.merges = merges_of_json(model["merges"], parts.vocabulary);
+  parts.ignore_merges = model.get<bool>("ignore_merges", false);
+  parts.fuse_unk = model.get<bool>("fuse_unk", false);
+  if (const auto unk = model.find("unk_token")) {
+    parts.unk = parts.vocabulary.id_of(unk->as<std::string_view>());
+    if (!parts.unk) unk->fail("a token of the vocabulary");
+  }
+  parts.normalizer = Normalizer::from_json(all.get<Json>("normalizer", Json()));
+
+  const SpecialTokenDefaults defaults =
+      class_of(files) == "Qwen2Tokenizer" ? kQwen2Defaults : SpecialTokenDefaults{};
+  AddedTokenList added(parts.vocabulary);
+  if (const auto list = all.find("added_tokens"))
+    for (const Json& entry : list->elements())
+      added.add(added_token_from_json(entry), entry.get<std::int64_t>("id"),
+                text_of(file.string(), ", ", entry.path()));
+  add_tokens_of_files(files, defaults, added);
+
+  TokenizerSettings settings;
+  read_post_processor(all.get<Json>("post_processor", Json()), settings);
+  read_settings(files, defaults, added, settings);
+  return make_byte_level_bpe(std::move(parts), added.take(), std::move(settings));
+}
+
+std::unique_ptr<Tokenizer> from_vocabulary_and_merges(const TokenizerFiles& files,
+                                                      const std::filesystem::path& vocab,
+                                                      const std::filesystem::path& merges) {
+  const std::string name = class_of(files);
+  const bool gpt2 = name == "GPT2Tokenizer";
+  require(gpt2 || name.empty() || name == "Qwen2Tokenizer", ErrorCode::Unsupported,
+          "tokenizer_class: wanted Qwen2Tokenizer or GPT2Tokenizer for vocab.json with merges.txt, "
+          "found ",
+          name, " (", files.folder.string(), ")");
+  const bool prefix_space =
+      !files.config.is_null() && files.config.get<bool>("add_prefix_space", false);
+
+  ByteLevelBpe parts;
+  parts.vocabulary = vocabulary_of(Json::read(vocab, ErrorCode::CorruptFile));
+  parts.normalizer = gpt2 ? Normalizer() : Normalizer(NormalForm::Nfc);
+  parts.pretokenizer = gpt2 ? Pretokenizer::gpt2(prefix_space) : Pretokenizer::qwen2(prefix_space);
+  parts.merges = merges_of_text(merges, parts.vocabulary);
+
+  AddedTokenList added(parts.vocabulary);
+  add_tokens_of_files(files, kQwen2Defaults, added);  // GPT-2's defaults are the same string
+  TokenizerSettings settings;
+  read_settings(files, kQwen2Defaults, added, settings);
+  return make_byte_level_bpe(std::move(parts), added.take(), std::move(settings));
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
+  require(std::filesystem::is_directory(folder), ErrorCode::CorruptFile,
+          "tokenizer: wanted a folder, found none (", folder.string(), ")");
+  const TokenizerFiles files = read_tokenizer_files(folder);
+  if (const auto whole = folder / "tokenizer.json"; std::filesystem::exists(whole))
+    return from_tokenizer_json(files, whole);
+  const auto vocab = folder / "vocab.json", merges = folder / "merges.txt";
+  require(std::filesystem::exists(vocab) && std::filesystem::exists(merges), ErrorCode::CorruptFile,
+          "tokenizer: wanted tokenizer.json, or vocab.json with merges.txt, found ",
+          std::filesystem::exists(vocab)    ? "no merges.txt"
+          : std::filesystem::exists(merges) ? "no vocab.json"
+                                            : "neither",
+          " (", folder.string(), ")");
+  return from_vocabulary_and_merges(files, vocab, merges);
+}
+
+}  // namespace annulus
