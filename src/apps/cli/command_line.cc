@@ -45,7 +45,9 @@ Parsed parse(CLI::App& app, const Arguments& arguments) {
     std::cout << app.help();
     return Parsed::HelpShown;
   } catch (const CLI::ParseError& error) {
-    throw Error(ErrorCode::InvalidRequest, text_of("arguments: wanted those of `", app.get_name(), "`, found: ", in_one_line(error.what())),
+    throw Error(ErrorCode::InvalidRequest,
+                text_of("arguments: wanted those of `", app.get_name(),
+                        "`, found: ", in_one_line(error.what())),
                 text_of("`", app.get_name(), " --help` lists them"));
   }
   if (all) {
@@ -56,8 +58,10 @@ Parsed parse(CLI::App& app, const Arguments& arguments) {
     const std::string name = extra.substr(0, extra.find('='));
     const std::string near = nearest(name, option_names(app));
     throw Error(ErrorCode::InvalidRequest,
-                text_of(name.starts_with('-') ? "unknown option" : "arguments", ": wanted an option of `", app.get_name(), "`, found ", name),
-                near.empty() ? text_of("`", app.get_name(), " --help` lists them") : text_of("did you mean ", near, "?"));
+                text_of(name.starts_with('-') ? "unknown option" : "arguments",
+                        ": wanted an option of `", app.get_name(), "`, found ", name),
+                near.empty() ? text_of("`", app.get_name(), " --help` lists them")
+                             : text_of("did you mean ", near, "?"));
   }
   return Parsed::Run;
 }

@@ -15,8 +15,8 @@ using Arguments = std::vector<std::string>;  // without the program and the comm
 /// What a command should do after its arguments were read.
 enum class Parsed { Run, HelpShown };
 
-/// Parses `arguments` into the options bound to `app`. Prints help when asked. Throws InvalidRequest for anything unknown (the hint
-/// names the nearest option), missing or malformed.
+/// Parses `arguments` into the options bound to `app`. Prints help when asked. Throws
+/// InvalidRequest for anything unknown (the hint names the nearest option), missing or malformed.
 Parsed parse(CLI::App& app, const Arguments& arguments);
 
 /// Was --help-all asked for? A command then shows its rarer options too.
