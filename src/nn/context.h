@@ -15,6 +15,14 @@ struct Context : Lane {
   DType wide;   // residual stream, norms, modulation, latents: f32 (f64 on the reference platform)
 };
 
+/// The same context with results in the wide dtype: for small vectors (timestep embeddings,
+/// modulation) whose rounding would be felt in every row.
+inline Context widened(const Context& ctx) {
+  Context wide = ctx;
+  wide.dtype = ctx.wide;
+  return wide;
+}
+
 /// `op`, or Unsupported naming what is missing.
 template <class F>
 F required_op(F op, const char* name) {

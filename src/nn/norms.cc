@@ -13,10 +13,11 @@ void check_channels(const char* what, const Tensor& x, const Tensor& weight) {
           ": wanted [..., ", weight.shape()[0], "], found ", x.shape());
 }
 
-Tensor run_rms(const Context& ctx, const Tensor& x, const RmsNorm& norm, bool l2,
-               Activation activation) {
+void run_rms(const Context& ctx, const Tensor& x, const RmsNorm& norm, bool l2,
+             Activation activation, Tensor& out) {
   check_channels("rms_norm", x, norm.weight);
-  Tensor out = like(ctx, x);
+  require(out.shape() == x.shape(), ErrorCode::InvalidRequest, "rms_norm: wanted a result of ",
+          x.shape(), ", found ", out.shape());
   required_op(ctx.ops.rms_norm, "rms_norm")(ctx.stream, ctx.workspace,
                                             {.x = x,
                                              .weight = &norm.weight,
@@ -24,7 +25,6 @@ Tensor run_rms(const Context& ctx, const Tensor& x, const RmsNorm& norm, bool l2
                                              .l2 = l2,
                                              .activation = activation,
                                              .out = out});
-  return out;
 }
 
 }  // namespace
@@ -38,11 +38,20 @@ LayerNorm load_layer_norm(const WeightScope& w, std::int64_t hidden, float eps) 
 }
 
 Tensor rms_norm(const Context& ctx, const Tensor& x, const RmsNorm& norm) {
-  return run_rms(ctx, x, norm, false, Activation::None);
+  Tensor out = like(ctx, x);
+  run_rms(ctx, x, norm, false, Activation::None, out);
+  return out;
 }
 
 Tensor l2_norm(const Context& ctx, const Tensor& x, const RmsNorm& norm, Activation activation) {
-  return run_rms(ctx, x, norm, true, activation);
+  Tensor out = like(ctx, x);
+  run_rms(ctx, x, norm, true, activation, out);
+  return out;
+}
+
+void l2_norm_into(const Context& ctx, const Tensor& x, const RmsNorm& norm, Activation activation,
+                  Tensor& out) {
+  run_rms(ctx, x, norm, true, activation, out);
 }
 
 Tensor layer_norm(const Context& ctx, const Tensor& x, const LayerNorm& norm) {
@@ -59,16 +68,15 @@ Tensor layer_norm(const Context& ctx, const Tensor& x, const LayerNorm& norm) {
   return out;
 }
 
-Tensor modulated_norm(const Context& ctx, const Tensor& x, float eps, const Tensor& shift,
-                      const Tensor& scale) {
+void modulated_norm_into(const Context& ctx, const Tensor& x, float eps, const Tensor& shift,
+                         const Tensor& scale, Tensor& out) {
   const Shape& shape = x.shape();
   const auto fits = [&](const Tensor& part) {
     return part.shape() == shape || part.shape() == shape.with(1, 1);
   };
-  require(shape.rank() == 3 && fits(shift) && fits(scale), ErrorCode::InvalidRequest,
-          "modulated_norm: wanted shift and scale of ", shape, " or with seq 1, found ",
-          shift.shape(), " and ", scale.shape());
-  Tensor out = like(ctx, x);
+  require(shape.rank() == 3 && fits(shift) && fits(scale) && out.shape() == shape,
+          ErrorCode::InvalidRequest, "modulated_norm: wanted shift and scale of ", shape,
+          " or with seq 1, found ", shift.shape(), " and ", scale.shape(), " -> ", out.shape());
   required_op(ctx.ops.layer_norm, "layer_norm")(ctx.stream, ctx.workspace,
                                                 {.x = x,
                                                  .weight = nullptr,
@@ -77,6 +85,12 @@ Tensor modulated_norm(const Context& ctx, const Tensor& x, float eps, const Tens
                                                  .scale = &scale,
                                                  .eps = eps,
                                                  .out = out});
+}
+
+Tensor modulated_norm(const Context& ctx, const Tensor& x, float eps, const Tensor& shift,
+                      const Tensor& scale) {
+  Tensor out = like(ctx, x);
+  modulated_norm_into(ctx, x, eps, shift, scale, out);
   return out;
 }
 

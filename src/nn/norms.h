@@ -30,6 +30,10 @@ Tensor rms_norm(const Context& ctx, const Tensor& x, const RmsNorm& norm);
 /// the context's dtype. Source: diffusers QwenImageRMS_norm.
 Tensor l2_norm(const Context& ctx, const Tensor& x, const RmsNorm& norm, Activation activation);
 
+/// As l2_norm, into `out` (x's shape, any floating dtype, outer axes may be strided), written.
+void l2_norm_into(const Context& ctx, const Tensor& x, const RmsNorm& norm, Activation activation,
+                  Tensor& out);
+
 /// x [batch, seq, hidden] -> same shape in the context's dtype.
 Tensor layer_norm(const Context& ctx, const Tensor& x, const LayerNorm& norm);
 
@@ -37,5 +41,10 @@ Tensor layer_norm(const Context& ctx, const Tensor& x, const LayerNorm& norm);
 /// hidden].
 Tensor modulated_norm(const Context& ctx, const Tensor& x, float eps, const Tensor& shift,
                       const Tensor& scale);
+
+/// As modulated_norm, into `out` (x's shape, any floating dtype, outer axes may be strided),
+/// written: for rows that are modulated differently from their neighbours.
+void modulated_norm_into(const Context& ctx, const Tensor& x, float eps, const Tensor& shift,
+                         const Tensor& scale, Tensor& out);
 
 }  // namespace annulus

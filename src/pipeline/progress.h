@@ -8,6 +8,10 @@
 
 namespace annulus {
 
+/// Takes intermediate tensors by name ("prompt_embeds", "noise_pred.cond.step0", "latents.step0"):
+/// for tests and debugging. Empty: nobody listens.
+using Tap = std::function<void(std::string_view name, const Tensor& value)>;
+
 /// How a run tells its caller where it is, and learns that it should stop. Empty functions are
 /// fine.
 struct Progress {
@@ -18,9 +22,7 @@ struct Progress {
   /// A cheap rendition of picture `index` after `step` steps (Request::preview_every).
   std::function<void(int index, int step, const Image& image)> preview = {};
 
-  /// Intermediate tensors by name ("prompt_embeds", "noise_pred.cond.step0", "latents.step0"), for
-  /// tests and debugging.
-  std::function<void(std::string_view name, const Tensor& value)> tap = {};
+  Tap tap = {};
 
   void at(std::string_view stage, int done,
           int total) const;  // reports, and throws Cancelled when asked to stop
