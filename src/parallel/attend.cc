@@ -9,6 +9,7 @@ Tensor attend(const Lane& lane, const AttentionChoice& choice, const AttendArgs&
                               .v = args.v,
                               .scale = args.scale,
                               .causal = args.causal,
+                              .window = args.window,
                               .kv_lengths = args.kv_lengths,
                               .mask = args.mask};
   choice.backend->run(lane.stream, lane.workspace, call, out, nullptr);

@@ -1,6 +1,8 @@
 // Attention over the whole sequence while each rank holds one shard of it: what models call.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 
 #include "attention/selection.h"
@@ -16,7 +18,8 @@ struct AttendArgs {
   const Tensor& v;  // [batch, seq_kv, kv_heads, head_dim]
   float scale = 0;  // multiplies q.k; 0: 1 / sqrt(head_dim)
   Causal causal = Causal::No;
-  const Tensor* kv_lengths = nullptr;  // [batch] i32: rows of k and v that are real
+  std::array<std::int64_t, 2> window = {-1, -1};  // as in AttentionArgs
+  const Tensor* kv_lengths = nullptr;             // [batch] i32: rows of k and v that are real
   const Tensor* mask =
       nullptr;  // [batch | 1, heads | 1, seq_q | 1, seq_kv]; bool: true = seen; else added
 };

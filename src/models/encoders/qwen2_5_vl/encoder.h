@@ -17,12 +17,6 @@
 
 namespace annulus::qwen2_5_vl {
 
-/// Where image tokens stand for the language model.
-enum class ImagePositions : std::uint8_t {
-  Grid,  // time, height and width of each merged patch: what released models were trained with
-  Line   // counted like text: what transformers 5 does when mm_token_type_ids is not passed
-};
-
 struct Encoder {
   Config config;
   LanguageModel language;
@@ -52,7 +46,39 @@ ImageFeatures encode_images(const Context& ctx, const Encoder& encoder,
                             const ImageProcessor& processor,
                             std::span<const std::shared_ptr<const Image>> images);
 
+/// As encode_images, of patches (append_patches) [patches, values of a patch], row-major.
+ImageFeatures encode_patches(const Context& ctx, const Encoder& encoder,
+                             std::span<const float> patches, std::vector<ImageGrid> grids,
+                             const Tap& tap = {});
+
 /// Floating-point operations of encode_images for these grids.
 double vision_flop(const Encoder& encoder, std::span<const ImageGrid> grids);
+
+/// Where image tokens stand for the language model.
+enum class ImagePositions : std::uint8_t {
+  Grid,  // time, height and width of each merged patch: what released models were trained with
+  Line   // counted like text: what transformers 5 does when mm_token_type_ids is not passed
+};
+
+/// Prompts as tokens, padded at the right.
+struct TokenRows {
+  std::int64_t batch = 0, seq = 0;
+  std::vector<std::int32_t> ids;      // [batch, seq], row-major
+  std::vector<std::int64_t> lengths;  // [batch] real tokens
+};
+
+/// The last hidden state [batch, seq, hidden], wide dtype; rows of padding as language_model.h
+/// says.
+///
+///   images     [batch] the pictures whose features replace the image tokens of a row, in order; a
+///              null entry, or an empty list: the row has none
+///   positions  Line where no row has pictures
+///   tap        of the language model
+///
+/// Throws InvalidRequest when tokens and pictures contradict or a row is longer than
+/// max_position_embeddings; NonFinite.
+Tensor encode_tokens(const Context& ctx, const Encoder& encoder, const TokenRows& tokens,
+                     std::span<const ImageFeatures* const> images, ImagePositions positions,
+                     const Tap& tap = {});
 
 }  // namespace annulus::qwen2_5_vl

@@ -1,13 +1,12 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <span>
 #include <vector>
 
-#include "io/image.h"
 #include "io/json.h"
 #include "models/encoders/qwen2_5_vl/image_grid.h"
-#include "nn/context.h"
 
 namespace annulus::qwen2_5_vl {
 
@@ -24,15 +23,27 @@ struct ImageProcessor {
 /// Throws CorruptFile naming key and file.
 ImageProcessor read_image_processor(const Json& preprocessor_config);
 
-/// Pixels that the tower will see of a picture: multiples of patch_size * merge_size, about as many
-/// as given, between min_pixels and max_pixels. Throws InvalidRequest for a side more than 200
-/// times the other. Source: smart_resize of transformers' Qwen2VLImageProcessor.
 struct PixelSize {
-  std::int64_t height, width;
+  std::int64_t height = 0, width = 0;
+  bool operator==(const PixelSize&) const = default;
 };
-PixelSize resized(const ImageProcessor& processor, PixelSize size);
 
-/// The patches of a picture of that size.
+/// The size in which the vision tower sees a picture: multiples of patch_size * merge_size, about
+/// as many pixels as it has, between min_pixels and max_pixels. Throws InvalidRequest for a side
+/// more than 200 times the other or, without do_resize, for another multiple. Source: smart_resize
+/// of transformers' Qwen2VLImageProcessor.
+PixelSize processed_size(const ImageProcessor& processor, PixelSize size);
+
+/// The patches of a picture of that size, before processing.
 ImageGrid grid_of(const ImageProcessor& processor, PixelSize size);
+
+/// Appends the patches of a picture to `values`, [patches, 3 * temporal_patch_size * patch_size^2]:
+/// normalised, the picture repeated over time, in the order of merged patches (vision_order.h).
+///
+///   rgb     [height, width, 3], 0 to 255
+///   size    of rgb: a processed_size
+///   values  updated
+void append_patches(const ImageProcessor& processor, std::span<const std::uint8_t> rgb,
+                    PixelSize size, std::vector<float>& values);
 
 }  // namespace annulus::qwen2_5_vl

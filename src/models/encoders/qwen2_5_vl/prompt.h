@@ -48,8 +48,9 @@ Conditioning encode_prompts(const Context& ctx, const Encoder& encoder, const To
                             const ImageFeatures* images = nullptr,
                             ImagePositions positions = ImagePositions::Grid);
 
-/// Floating-point operations of encode_prompts, from the token counts (prompt_ids().size()) of its
-/// prompts: what the model needs, padding not counted. encode_images has its own (encoder.h).
-double encode_flop(const Encoder& encoder, std::span<const std::int64_t> tokens);
+/// Floating-point operations of encode_prompts for conditioning of those lengths: what the model
+/// needs, padding not counted. encode_images has its own (vision_flop of encoder.h).
+double encode_flop(const Encoder& encoder, PromptTemplate chat,
+                   std::span<const std::int64_t> lengths);
 
 }  // namespace annulus::qwen2_5_vl
