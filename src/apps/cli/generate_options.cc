@@ -47,7 +47,8 @@ std::vector<Setting> picture_settings() {
        true,
        true,
        "what to draw, as the arguments without a name; repeatable",
-       [](Options& o, const std::string& v) { o.prompts.push_back(v); }},
+       [](Options& o, const std::string& v) { o.prompts.push_back(v); },
+       [](Options& o) { o.prompts.clear(); }},
       {"negative-prompt",
        {},
        "TEXT",
@@ -153,7 +154,8 @@ std::vector<Setting> picture_settings() {
        true,
        true,
        "picture to edit or to go by (PNG, JPEG, WebP); repeatable",
-       [](Options& o, const std::string& v) { o.images.emplace_back(v); }},
+       [](Options& o, const std::string& v) { o.images.emplace_back(v); },
+       [](Options& o) { o.images.clear(); }},
       {"strength",
        {},
        "X",
@@ -267,7 +269,8 @@ std::vector<Setting> model_settings() {
        false,
        true,
        "LoRA to apply, and how strongly [1]; repeatable",
-       [](Options& o, const std::string& v) { o.loras.push_back(parse_lora(v)); }},
+       [](Options& o, const std::string& v) { o.loras.push_back(parse_lora(v)); },
+       [](Options& o) { o.loras.clear(); }},
       {"dtype",
        {},
        "f32|bf16|f16",
@@ -288,7 +291,8 @@ std::vector<Setting> model_settings() {
        [](Options& o, const std::string& v) {
          const auto [name, type] = parse_pair("component-dtype", v);
          o.component_dtype[name] = parse_dtype("component-dtype", type);
-       }},
+       },
+       [](Options& o) { o.component_dtype.clear(); }},
       {"vae-tiling",
        {},
        "auto|on|off",
@@ -345,7 +349,8 @@ std::vector<Setting> machine_settings() {
        [](Options& o, const std::string& v) {
          const auto [name, backend] = parse_pair("component-attention", v);
          o.component_attention[name] = backend;
-       }},
+       },
+       [](Options& o) { o.component_attention.clear(); }},
       {"batch-size",
        {},
        "N",

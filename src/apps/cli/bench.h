@@ -1,0 +1,35 @@
+// Parts of `annulus bench`: each measures one thing and returns rows; bench.cc reads the options
+// and prints.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/cli/timing.h"
+#include "platform/platform.h"
+
+namespace annulus::cli {
+
+struct BenchOptions {
+  std::vector<std::vector<std::int64_t>> shapes;  // empty: those of the documentation
+  std::vector<DType> dtypes;  // empty: f32, and bf16 where the platform computes in it
+  std::string backend;        // of attention; empty: all that serve
+  bool causal = false;
+  int threads = 0;
+  double seconds = 1;  // per row
+};
+
+struct BenchRow {
+  std::string what, shape, dtype;
+  Timing timing;
+  double flop = 0, bytes = 0;  // of one run
+};
+
+std::vector<BenchRow> bench_attention(const Platform& platform, const BenchOptions& options);
+std::vector<BenchRow> bench_linear(const Platform& platform, const BenchOptions& options);
+std::vector<BenchRow> bench_block(const Platform& platform, const BenchOptions& options);
+
+/// Values that no arithmetic overflows on: a fixed sequence in [-1, 1).
+Tensor random_tensor(Stream& stream, const Shape& shape, DType dtype, std::uint32_t seed);
+
+}  // namespace annulus::cli

@@ -1,0 +1,82 @@
+#include "apps/cli/jobs.h"
+
+#include <fstream>
+#include <random>
+
+#include "base/error.h"
+
+namespace annulus::cli {
+
+namespace {
+
+constexpr std::size_t kMostJobs = 1000000;
+constexpr std::size_t kLongestLine = std::size_t{1} << 20;  // bytes
+
+std::vector<std::string> read_lines(const std::filesystem::path& file, const char* option) {
+  std::ifstream in(file);
+  require(in.good(), ErrorCode::NotFound, option, ": wanted a file that can be read, found none (",
+          file.string(), ")");
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    require(line.size() <= kLongestLine, ErrorCode::InvalidRequest, option,
+            ": wanted lines of at most ", kLongestLine, " bytes, found ", line.size(), " (",
+            file.string(), ":", lines.size() + 1, ")");
+    require(lines.size() < kMostJobs, ErrorCode::InvalidRequest, option, ": wanted at most ",
+            kMostJobs, " lines, found more (", file.string(), ")");
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+bool is_blank(const std::string& line) {
+  return line.find_first_not_of(" \t") == std::string::npos;
+}
+
+std::uint64_t random_seed() {
+  std::random_device source;
+  return source();  // 32 bits: short enough to type again
+}
+
+void add_jobs(const GenerateOptions& options, const std::string& prompt, std::vector<Job>& jobs) {
+  const std::uint64_t first = options.seed ? *options.seed : random_seed();
+  require(jobs.size() + static_cast<std::size_t>(options.count) <= kMostJobs,
+          ErrorCode::InvalidRequest, "generate: wanted at most ", kMostJobs,
+          " pictures, found more");
+  for (int i = 0; i < options.count; ++i)
+    jobs.push_back({options, prompt, first + static_cast<std::uint64_t>(i),
+                    options.seed.has_value(), static_cast<int>(jobs.size())});
+}
+
+void add_batch(const GenerateOptions& base, std::vector<Job>& jobs) {
+  const std::vector<std::string> lines = read_lines(base.batch_file, "--batch");
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (is_blank(lines[i])) continue;
+    const std::string where = base.batch_file.string() + ":" + std::to_string(i + 1);
+    GenerateOptions options = base;
+    apply(settings_of(Json::parse(lines[i], where, ErrorCode::InvalidRequest), where, true),
+          options);
+    require(!options.prompts.empty(), ErrorCode::InvalidRequest,
+            "--batch: wanted a prompt, found none (", where, ")");
+    for (const std::string& prompt : options.prompts) add_jobs(options, prompt, jobs);
+  }
+}
+
+}  // namespace
+
+std::vector<Job> plan_jobs(const GenerateOptions& base) {
+  std::vector<Job> jobs;
+  if (base.batch_file.empty())
+    for (const std::string& prompt : base.prompts) add_jobs(base, prompt, jobs);
+  if (!base.prompt_file.empty())
+    for (const std::string& line : read_lines(base.prompt_file, "--prompt-file"))
+      if (!is_blank(line)) add_jobs(base, line, jobs);
+  if (!base.batch_file.empty()) add_batch(base, jobs);
+  if (jobs.empty())
+    throw Error(
+        ErrorCode::InvalidRequest, "generate: wanted a prompt, found none",
+        "try: annulus generate \"a purple house in the snow\"; or --prompt-file, --batch, --from");
+  return jobs;
+}
+
+}  // namespace annulus::cli
