@@ -54,8 +54,8 @@ void add_batch(const GenerateOptions& base, std::vector<Job>& jobs) {
     if (is_blank(lines[i])) continue;
     const std::string where = base.batch_file.string() + ":" + std::to_string(i + 1);
     GenerateOptions options = base;
-    apply(settings_of(Json::parse(lines[i], where, ErrorCode::InvalidRequest), where, true),
-          options);
+    apply_settings(
+        settings_of(Json::parse(lines[i], where, ErrorCode::InvalidRequest), where, true), options);
     require(!options.prompts.empty(), ErrorCode::InvalidRequest,
             "--batch: wanted a prompt, found none (", where, ")");
     for (const std::string& prompt : options.prompts) add_jobs(options, prompt, jobs);

@@ -32,7 +32,7 @@ std::string text_of_value(const Json& value, std::string_view where) {
 
 }  // namespace
 
-void apply(const std::vector<GivenSetting>& given, GenerateOptions& options) {
+void apply_settings(const std::vector<GivenSetting>& given, GenerateOptions& options) {
   std::set<const Setting*> seen;
   for (const auto& [setting, value] : given) {
     if (seen.insert(setting).second && setting->clear) setting->clear(options);

@@ -16,7 +16,7 @@ struct GivenSetting {
 };
 
 /// Applies settings in order. The first value of a repeatable one replaces what `options` held.
-void apply(const std::vector<GivenSetting>& given, GenerateOptions& options);
+void apply_settings(const std::vector<GivenSetting>& given, GenerateOptions& options);
 
 /// The members of an object as settings: numbers and booleans by their text, lists as repeated
 /// values. `where` names the line.
