@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace annulus {
 
@@ -72,12 +73,15 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device& device) {
 
 Tensor Tensor::over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape,
                     DType dtype) {
-  std::size_t bytes = 0;
-  require(
-      !__builtin_mul_overflow(static_cast<std::size_t>(shape.elements()), size_of(dtype), &bytes) &&
-          byte_offset <= buffer->bytes && bytes <= buffer->bytes - byte_offset,
-      ErrorCode::InvalidRequest, "tensor: wanted ", shape, " ", name_of(dtype), " within ",
-      buffer->bytes, " bytes, found an offset of ", byte_offset);
+  return over(std::move(buffer), byte_offset, shape, contiguous_strides(shape), dtype);
+}
+
+Tensor Tensor::over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape,
+                    const Strides& strides, DType dtype) {
+  const std::size_t bytes = bytes_spanned(shape, strides, dtype);
+  require(byte_offset <= buffer->bytes && bytes <= buffer->bytes - byte_offset,
+          ErrorCode::InvalidRequest, "tensor: wanted ", shape, " ", name_of(dtype), " within ",
+          buffer->bytes, " bytes, found an offset of ", byte_offset);
   require(reinterpret_cast<std::uintptr_t>(buffer->data + byte_offset) % size_of(dtype) == 0,
           ErrorCode::InvalidRequest, "tensor: wanted memory aligned to ", size_of(dtype),
           " bytes, found an offset of ", byte_offset);
@@ -85,9 +89,27 @@ Tensor Tensor::over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, con
   made.buffer_ = std::move(buffer);
   made.offset_ = byte_offset;
   made.shape_ = shape;
-  made.strides_ = contiguous_strides(shape);
+  made.strides_ = strides;
   made.dtype_ = dtype;
   return made;
+}
+
+std::size_t bytes_spanned(const Shape& shape, const Strides& strides, DType dtype) {
+  if (shape.elements() == 0) return 0;
+  std::int64_t last = 0, bytes = 0;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    std::int64_t reach = 0;
+    require(strides[at(axis)] >= 0 &&
+                !__builtin_mul_overflow(shape[axis] - 1, strides[at(axis)], &reach) &&
+                !__builtin_add_overflow(last, reach, &last),
+            ErrorCode::InvalidRequest, "tensor: wanted strides >= 0 that fit in memory, found ",
+            strides[at(axis)], " along axis ", axis, " of ", shape);
+  }
+  require(last < std::numeric_limits<std::int64_t>::max() &&
+              !__builtin_mul_overflow(last + 1, static_cast<std::int64_t>(size_of(dtype)), &bytes),
+          ErrorCode::InvalidRequest, "tensor: wanted a size that fits in memory, found ", shape,
+          " ", name_of(dtype));
+  return static_cast<std::size_t>(bytes);
 }
 
 bool Tensor::is_contiguous() const noexcept {

@@ -27,6 +27,11 @@ class Tensor {
   static Tensor over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape,
                      DType dtype);
 
+  /// As above with other strides: memory of the caller, laid out as it likes. Throws InvalidRequest
+  /// for a negative stride too.
+  static Tensor over(std::shared_ptr<Buffer> buffer, std::size_t byte_offset, const Shape& shape,
+                     const Strides& strides, DType dtype);
+
   bool defined() const noexcept { return buffer_ != nullptr; }
   const Shape& shape() const noexcept { return shape_; }
   DType dtype() const noexcept { return dtype_; }
@@ -101,5 +106,9 @@ class Tensor {
   Strides strides_{};
   DType dtype_ = DType::F32;
 };
+
+/// Bytes from the first element of such a tensor to just past its last. Throws InvalidRequest for a
+/// negative stride and for a product that does not fit.
+std::size_t bytes_spanned(const Shape& shape, const Strides& strides, DType dtype);
 
 }  // namespace annulus

@@ -74,6 +74,25 @@ TEST_F(TensorTest, SizesThatOverflowAreRefusedBeforeAllocation) {
   EXPECT_THROW(Tensor::empty({std::int64_t{1} << 62}, DType::F32, device), Error);
 }
 
+TEST_F(TensorTest, StridesOfTheCallerAreReadWithinTheBufferOnly) {
+  Tensor flat = counted({12});
+  const Strides column = {1, 4};
+  const Tensor x = Tensor::over(flat.buffer(), 0, {4, 3}, column, DType::F32);
+  EXPECT_EQ((x.view<float, 2>()(1, 2)), (std::as_const(flat).data<float>()[9]));
+  const auto over = [&](const Shape& shape, const Strides& strides) {
+    const auto buffer = std::make_shared<Buffer>(*flat.buffer());
+    buffer->bytes = 48;
+    return Tensor::over(buffer, 0, shape, strides, DType::F32);
+  };
+  EXPECT_NO_THROW(over({4, 3}, column));
+  EXPECT_NO_THROW(over({1000, 3}, {0, 4}));
+  EXPECT_NO_THROW(over({0, 3}, {1000, 1000}));
+  EXPECT_THROW(over({4, 4}, column), Error);
+  EXPECT_THROW(over({2}, {-1}), Error);
+  EXPECT_THROW(over({3}, {std::numeric_limits<std::int64_t>::max()}), Error);
+  EXPECT_THROW(over({2}, {std::numeric_limits<std::int64_t>::max()}), Error);
+}
+
 TEST_F(TensorTest, MappedMemoryIsReadOnly) {
   const auto owner = std::make_shared<std::array<float, 4>>();
   const auto buffer =
