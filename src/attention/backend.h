@@ -11,9 +11,13 @@ namespace annulus {
 
 /// Attention over some of the keys, unfinished: what a ring carries from hop to hop. All f32.
 struct RunningAttention {
-  Tensor out;       // [batch, seq_q, heads, head_dim], not yet divided by `sum`
+  Tensor out;       // [batch, seq_q, heads, head_dim], not yet divided by `sum`; packed: batch 1
   Tensor max, sum;  // [batch, heads, seq_q]; -inf and 0 while no key was seen
 };
+
+/// Throws InvalidRequest when `running` is not whole, or not what `args` (in itself sound, as
+/// check() in spec.h) folds into.
+void check(const AttentionArgs& args, const RunningAttention& running);
 
 /// A running result over no keys at all.
 RunningAttention nothing_seen(Stream& stream, std::int64_t batch, std::int64_t seq_q,
@@ -40,7 +44,7 @@ class AttentionBackend {
                    Tensor* lse) const = 0;
 
   /// Folds more keys into `running` (args.q as in every fold before). The default runs with LSE in
-  /// f32 and merges.
+  /// f32 and merges, on host tensors.
   virtual void fold(Stream& stream, Workspace& workspace, const AttentionArgs& args,
                     RunningAttention& running) const;
 };

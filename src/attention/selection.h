@@ -18,8 +18,8 @@ struct AttentionRefusal {
 struct AttentionChoice {
   const AttentionBackend* backend = nullptr;
   AttentionSpec spec;
-  std::string why;  // "default of cpu", "--attention-backend", "--component-attention
-                    // text_encoder=math", ...
+  std::string why;  // "default of cpu", "ring default of cpu", "--attention-backend math",
+                    // "--component-attention text_encoder=math"
   std::vector<AttentionRefusal> refused;  // those asked before it, with their reasons
 };
 
@@ -31,7 +31,8 @@ struct AttentionSelection {
   std::map<std::string, std::string, std::less<>>
       component_backend;  // --component-attention: component -> backend
   std::string component;  // the component being loaded ("transformer", "text_encoder", ...)
-  bool ring = false;      // is this component's sequence spread over a ring?
+  bool ring = false;      // is this component's sequence spread over a ring? Then LSE is needed
+  std::string platform = "the platform";  // its name, for messages
 
   /// The backend for one layer. Walks: a component's choice, the global choice, ring's default, the
   /// platform's order; an explicit choice is never replaced. Throws Unsupported naming the layer,

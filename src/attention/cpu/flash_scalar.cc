@@ -1,0 +1,70 @@
+// Portable kernel: vectors of four f32 that any compiler lowers to what its target always has.
+#include "attention/cpu/tile_loop.h"
+
+namespace annulus::flash {
+namespace {
+
+struct Scalar {
+  using V [[gnu::vector_size(16)]] = float;
+  using I [[gnu::vector_size(16)]] = std::int32_t;
+  using Packed = V;
+  static constexpr std::int64_t kLanes = 4, kPanel = 8, kBlock = 128;
+  static constexpr int kTileRows = 4;
+  static constexpr bool kPairs = false;
+
+  static V set(float x) noexcept { return V{x, x, x, x}; }
+  static V load(const float* p) noexcept { return V{p[0], p[1], p[2], p[3]}; }
+  static void store(float* p, V x) noexcept { __builtin_memcpy(p, &x, sizeof x); }
+  static V add(V a, V b) noexcept { return a + b; }
+  static V sub(V a, V b) noexcept { return a - b; }
+  static V mul(V a, V b) noexcept { return a * b; }
+  static V fma(V a, V b, V c) noexcept { return a * b + c; }
+  static V max(V a, V b) noexcept { return a > b ? a : b; }  // b where either is NaN
+  static float first(V x) noexcept { return x[0]; }
+  static float reduce_add(V x) noexcept { return (x[0] + x[2]) + (x[1] + x[3]); }
+  static float reduce_max(V x) noexcept {
+    const float a = x[0] > x[1] ? x[0] : x[1], b = x[2] > x[3] ? x[2] : x[3];
+    return a > b ? a : b;
+  }
+
+  static Packed load_packed(const Word* p) noexcept {
+    V x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return x;
+  }
+  static Packed repeat(const Word* p) noexcept { return set(__builtin_bit_cast(float, *p)); }
+  static V dot(V sum, Packed a, Packed b) noexcept { return sum + a * b; }
+
+  /// Lanes [from, to) of x, kNone in the others.
+  static V between(V x, std::int64_t from, std::int64_t to) noexcept {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane)
+      if (lane < from || lane >= to) x[lane] = kNone;
+    return x;
+  }
+  /// kNone where `added` is kNone, else x.
+  static V hide(V x, V added) noexcept { return added == set(kNone) ? set(kNone) : x; }
+
+  /// 2^(x * unit) for x <= 0, 0 below 2^-126; NaN stays NaN. Error: flash_test.cc measures it.
+  static V exp2(V x, V unit) noexcept {
+    const V t = x * unit, lowest = set(-126.0f), shift = set(12582912.0f);  // 1.5 * 2^23
+    const V y = t < lowest ? lowest : t;
+    const V rounded = y + shift, n = rounded - shift, f = y - n;
+    V p = set(0x1.5c08e6p-10f);
+    for (const float c :
+         {0x1.3d0c52p-7f, 0x1.c6b6e4p-5f, 0x1.ebf918p-3f, 0x1.62e428p-1f, 0x1.000002p+0f})
+      p = p * f + set(c);
+    // The low bits of `rounded` hold n. NaN keeps the high bits of its mantissa only.
+    const I bits = __builtin_bit_cast(I, p) + (__builtin_bit_cast(I, rounded) << 23);
+    return t < lowest ? set(0.0f) : (t == t ? __builtin_bit_cast(V, bits) : t);
+  }
+};
+
+constexpr Kernel kKernel = kernel_of<Scalar>("scalar f32");
+
+}  // namespace
+
+const Kernel& scalar_f32() noexcept {
+  return kKernel;
+}
+
+}  // namespace annulus::flash
