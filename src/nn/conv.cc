@@ -4,9 +4,20 @@ namespace annulus {
 
 namespace {
 
-void check_input(const Tensor& x, std::int64_t in) {
-  require(x.shape().rank() == 5 && x.shape()[4] == in, ErrorCode::InvalidRequest,
-          "conv: wanted [batch, frames, height, width, ", in, "], found ", x.shape());
+Shape result_shape(const Tensor& x, const Conv& layer, const ConvGeometry& geometry) {
+  const Shape &shape = x.shape(), &kernel = layer.weight.shape();
+  require(shape.rank() == 5 && shape[4] == kernel[1], ErrorCode::InvalidRequest,
+          "conv: wanted [batch, frames, height, width, ", kernel[1], "], found ", shape);
+  std::array<std::int64_t, 3> extent{};
+  for (std::size_t i = 0; i < 3; ++i) {
+    const int axis = static_cast<int>(i);
+    const std::int64_t padded = shape[axis + 1] + geometry.pad_before[i] + geometry.pad_after[i];
+    require(padded >= kernel[axis + 2], ErrorCode::InvalidRequest, "conv: wanted at least ",
+            kernel[axis + 2], " rows along axis ", axis + 1, " of ", shape, ", found ", padded,
+            " with padding");
+    extent[i] = (padded - kernel[axis + 2]) / geometry.stride[i] + 1;
+  }
+  return {shape[0], extent[0], extent[1], extent[2], kernel[0]};
 }
 
 }  // namespace
@@ -23,21 +34,11 @@ Conv load_conv(const WeightScope& w, std::int64_t in, std::int64_t out,
   return {weight.unsqueeze(2), w.get("bias", Shape{out})};
 }
 
-Tensor conv(const Context& ctx, const Tensor& x, const Conv& layer, const ConvGeometry& geometry) {
-  check_input(x, layer.weight.shape()[1]);
-  std::array<std::int64_t, 3> extent{};
-  for (std::size_t i = 0; i < 3; ++i) {
-    const int axis = static_cast<int>(i);
-    const std::int64_t padded =
-        x.shape()[axis + 1] + geometry.pad_before[i] + geometry.pad_after[i];
-    const std::int64_t kernel = layer.weight.shape()[axis + 2];
-    require(padded >= kernel, ErrorCode::InvalidRequest, "conv: wanted at least ", kernel,
-            " rows along axis ", axis + 1, " of ", x.shape(), ", found ", padded, " with padding");
-    extent[i] = (padded - kernel) / geometry.stride[i] + 1;
-  }
-  Tensor out =
-      Tensor::empty({x.shape()[0], extent[0], extent[1], extent[2], layer.weight.shape()[0]},
-                    ctx.dtype, ctx.device);
+void conv_into(const Context& ctx, const Tensor& x, const Conv& layer, const ConvGeometry& geometry,
+               Tensor& out) {
+  const Shape want = result_shape(x, layer, geometry);
+  require(out.shape() == want, ErrorCode::InvalidRequest, "conv: wanted a result of ", want,
+          ", found ", out.shape());
   required_op(ctx.ops.conv, "conv")(ctx.stream, ctx.workspace,
                                     {.x = x,
                                      .weight = layer.weight,
@@ -46,6 +47,11 @@ Tensor conv(const Context& ctx, const Tensor& x, const Conv& layer, const ConvGe
                                      .pad_before = geometry.pad_before,
                                      .pad_after = geometry.pad_after,
                                      .out = out});
+}
+
+Tensor conv(const Context& ctx, const Tensor& x, const Conv& layer, const ConvGeometry& geometry) {
+  Tensor out = Tensor::empty(result_shape(x, layer, geometry), ctx.dtype, ctx.device);
+  conv_into(ctx, x, layer, geometry, out);
   return out;
 }
 

@@ -31,6 +31,11 @@ Conv load_conv(const WeightScope& w, std::int64_t in, std::int64_t out,
 /// dtype.
 Tensor conv(const Context& ctx, const Tensor& x, const Conv& layer, const ConvGeometry& geometry);
 
+/// As conv, into `out` (the shape conv would return, any floating dtype, outer axes may be
+/// strided), written.
+void conv_into(const Context& ctx, const Tensor& x, const Conv& layer, const ConvGeometry& geometry,
+               Tensor& out);
+
 /// Each pixel of x [batch, frames, height, width, channels] repeated `factor` times along height
 /// and width.
 Tensor upsample_nearest(const Context& ctx, const Tensor& x, int factor);

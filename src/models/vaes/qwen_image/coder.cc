@@ -1,0 +1,111 @@
+#include "models/vaes/qwen_image/coder.h"
+
+#include <algorithm>
+#include <string>
+
+namespace annulus::qwen_image {
+
+namespace {
+
+constexpr std::array<std::int64_t, 3> kCube = {3, 3, 3};
+
+/// Channels of each level, the finest first.
+std::vector<std::int64_t> level_channels(const VaeConfig& config) {
+  std::vector<std::int64_t> channels;
+  for (const std::int64_t mult : config.dim_mult) channels.push_back(mult * config.base_dim);
+  return channels;
+}
+
+bool has_attention(const VaeConfig& config, int level) {
+  const double scale = 1.0 / static_cast<double>(std::int64_t{1} << level);
+  return std::find(config.attn_scales.begin(), config.attn_scales.end(), scale) !=
+         config.attn_scales.end();
+}
+
+}  // namespace
+
+Encoder load_encoder(const WeightScope& w, const VaeConfig& config,
+                     const AttentionSelection& selection, DType dtype) {
+  const std::vector<std::int64_t> channels = level_channels(config);
+  Encoder encoder = {
+      .conv_in = load_conv(w / "conv_in", config.input_channels, config.base_dim, kCube),
+      .down_blocks = {},
+      .mid_block = load_mid_block(w / "mid_block", channels.back(), selection, dtype),
+      .norm_out = load_channel_norm(w / "norm_out", channels.back(), 3),
+      .conv_out = load_conv(w / "conv_out", channels.back(), 2 * config.z_dim, kCube)};
+  const auto next = [&] {
+    return w / ("down_blocks." + std::to_string(encoder.down_blocks.size()));
+  };
+  std::int64_t in = config.base_dim;
+  for (int level = 0; level < config.levels(); ++level) {
+    const std::int64_t out = channels[static_cast<std::size_t>(level)];
+    for (int i = 0; i < config.num_res_blocks; ++i, in = out) {
+      encoder.down_blocks.emplace_back(load_residual_block(next(), in, out));
+      if (has_attention(config, level))
+        encoder.down_blocks.emplace_back(load_attention_block(next(), out, selection, dtype));
+    }
+    if (level + 1 < config.levels())
+      encoder.down_blocks.emplace_back(load_downsample(
+          next(), out, config.temperal_downsample[static_cast<std::size_t>(level)]));
+  }
+  return encoder;
+}
+
+Decoder load_decoder(const WeightScope& w, const VaeConfig& config,
+                     const AttentionSelection& selection, DType dtype) {
+  std::vector<std::int64_t> channels = level_channels(config);
+  std::reverse(channels.begin(), channels.end());
+  Decoder decoder = {
+      .conv_in = load_conv(w / "conv_in", config.z_dim, channels.front(), kCube),
+      .mid_block = load_mid_block(w / "mid_block", channels.front(), selection, dtype),
+      .up_blocks = {},
+      .norm_out = load_channel_norm(w / "norm_out", channels.back(), 3),
+      .conv_out = load_conv(w / "conv_out", channels.back(), config.input_channels, kCube)};
+  std::int64_t in = channels.front();
+  for (int level = 0; level < config.levels(); ++level) {
+    const WeightScope block = w / ("up_blocks." + std::to_string(level));
+    const std::int64_t out = channels[static_cast<std::size_t>(level)];
+    UpBlock made;
+    for (int i = 0; i <= config.num_res_blocks; ++i, in = out)
+      made.resnets.push_back(
+          load_residual_block(block / ("resnets." + std::to_string(i)), in, out));
+    if (level + 1 < config.levels()) {
+      const auto step = static_cast<std::size_t>(config.levels() - 2 - level);
+      made.upsampler = load_upsample(block / "upsamplers.0", out, config.temperal_downsample[step]);
+      in = out / 2;
+    }
+    decoder.up_blocks.push_back(std::move(made));
+  }
+  return decoder;
+}
+
+Tensor forward(const Context& ctx, const Encoder& encoder, Tensor x, FrameCache& cache) {
+  cache.rewind();
+  x = causal_conv(ctx, x, encoder.conv_in, cache);
+  for (const auto& block : encoder.down_blocks) {
+    if (const auto* residual = std::get_if<ResidualBlock>(&block))
+      x = forward(ctx, *residual, std::move(x), cache);
+    else if (const auto* attention = std::get_if<AttentionBlock>(&block))
+      x = forward(ctx, *attention, std::move(x));
+    else
+      x = forward(ctx, std::get<Downsample>(block), std::move(x), cache);
+  }
+  x = forward(ctx, encoder.mid_block, std::move(x), cache);
+  return norm_silu_conv(ctx, std::move(x), encoder.norm_out, encoder.conv_out, cache, ctx.wide);
+}
+
+Tensor forward(const Context& ctx, const Decoder& decoder, Tensor x, FrameCache& cache,
+               const Tap& tap) {
+  cache.rewind();
+  x = causal_conv(ctx, x, decoder.conv_in, cache);
+  if (tap) tap("dec.conv_in", x);
+  x = forward(ctx, decoder.mid_block, std::move(x), cache);
+  if (tap) tap("dec.mid", x);
+  for (const UpBlock& block : decoder.up_blocks) {
+    for (const ResidualBlock& resnet : block.resnets) x = forward(ctx, resnet, std::move(x), cache);
+    if (block.upsampler) x = forward(ctx, *block.upsampler, std::move(x), cache);
+  }
+  return norm_silu_conv(ctx, std::move(x), decoder.norm_out, decoder.conv_out, cache, ctx.wide);
+}
+
+}  // namespace annulus::qwen_image

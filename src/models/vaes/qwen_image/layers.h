@@ -1,0 +1,95 @@
+// What the autoencoder's encoder and decoder are made of. Activations are [batch, frames, height,
+// width, channels] in the context's dtype. Fields are named after the checkpoint.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "attention/selection.h"
+#include "nn/conv.h"
+#include "nn/linear.h"
+#include "nn/norms.h"
+
+namespace annulus::qwen_image {
+
+/// The last frames that went into each causal layer, kept between the chunks of a video. Layers
+/// take their slots in the order in which they run.
+class FrameCache {
+ public:
+  /// `chunks`: how often rewind() will be called. One: nothing is ever kept.
+  explicit FrameCache(int chunks) noexcept : chunks_(chunks) {}
+
+  /// Before each pass over the layers.
+  void rewind() noexcept;
+  bool first() const noexcept { return chunk_ == 1; }
+  bool last() const noexcept { return chunk_ == chunks_; }
+  /// The slot of the layer that asks; undefined in the first chunk.
+  Tensor& slot();
+
+ private:
+  int chunks_, chunk_ = 0;
+  std::size_t next_ = 0;
+  std::vector<Tensor> slots_;
+};
+
+/// A convolution that sees no later frame: `kt - 1` frames of zeros, or of the chunk before, stand
+/// before the input.
+Tensor causal_conv(const Context& ctx, const Tensor& x, const Conv& layer, FrameCache& cache);
+
+/// The norm of this autoencoder: `gamma`, over channels. Throws CorruptFile.
+RmsNorm load_channel_norm(const WeightScope& w, std::int64_t channels, int axes);
+
+/// causal_conv(silu(norm(x))) in `dtype`. x is consumed: its memory is reused when nobody else
+/// holds it.
+Tensor norm_silu_conv(const Context& ctx, Tensor x, const RmsNorm& norm, const Conv& layer,
+                      FrameCache& cache, DType dtype);
+
+/// Source: diffusers QwenImageResidualBlock.
+struct ResidualBlock {
+  RmsNorm norm1;
+  Conv conv1;
+  RmsNorm norm2;
+  Conv conv2;
+  std::optional<Conv> conv_shortcut;  // where the number of channels changes
+};
+ResidualBlock load_residual_block(const WeightScope& w, std::int64_t in, std::int64_t out);
+Tensor forward(const Context& ctx, const ResidualBlock& block, Tensor x, FrameCache& cache);
+
+/// Attention of one head among the pixels of a frame. Source: diffusers QwenImageAttentionBlock.
+struct AttentionBlock {
+  RmsNorm norm;
+  Linear to_qkv, proj;  // 1 x 1 convolutions of the checkpoint as products
+  AttentionChoice attention;
+};
+AttentionBlock load_attention_block(const WeightScope& w, std::int64_t channels,
+                                    const AttentionSelection& selection, DType dtype);
+Tensor forward(const Context& ctx, const AttentionBlock& block, Tensor x);
+
+/// Residual, attention, residual. Source: diffusers QwenImageMidBlock.
+struct MidBlock {
+  ResidualBlock resnet_0, resnet_1;
+  AttentionBlock attention;
+};
+MidBlock load_mid_block(const WeightScope& w, std::int64_t channels,
+                        const AttentionSelection& selection, DType dtype);
+Tensor forward(const Context& ctx, const MidBlock& block, Tensor x, FrameCache& cache);
+
+/// Halves height and width and, with time_conv, the frames after the first. Source: diffusers
+/// QwenImageResample, downsample2d and downsample3d.
+struct Downsample {
+  Conv resample;  // 3 x 3, step 2
+  std::optional<Conv> time_conv;
+};
+Downsample load_downsample(const WeightScope& w, std::int64_t channels, bool temporal);
+Tensor forward(const Context& ctx, const Downsample& layer, Tensor x, FrameCache& cache);
+
+/// Doubles height and width, halves the channels and, with time_conv, doubles the frames after the
+/// first. Source: diffusers QwenImageResample, upsample2d and upsample3d.
+struct Upsample {
+  Conv resample;  // 3 x 3
+  std::optional<Conv> time_conv;
+};
+Upsample load_upsample(const WeightScope& w, std::int64_t channels, bool temporal);
+Tensor forward(const Context& ctx, const Upsample& layer, Tensor x, FrameCache& cache);
+
+}  // namespace annulus::qwen_image
