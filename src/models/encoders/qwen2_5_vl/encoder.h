@@ -26,11 +26,13 @@ struct Encoder {
 /// Reads a text_encoder folder's weights: hub names (`model.layers.*`, `visual.*`) or those of
 /// transformers 5 (`model.language_model.layers.*`, `model.visual.*`); `lm_head` is not read.
 ///
+///   w          the component's root
 ///   config     text_encoder/config.json
 ///   selection  of this component (selection.for_component("text_encoder"))
 ///   dtype      of the contexts it will run with: layers choose their attention for it
 ///
-/// Throws CorruptFile naming tensor or key and file; Unsupported from the choice of attention.
+/// Throws CorruptFile naming tensor or key and file, also for a tensor that nothing here reads;
+/// Unsupported from the choice of attention.
 Encoder load(const WeightScope& w, const Json& config, const AttentionSelection& selection,
              DType dtype);
 

@@ -8,14 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "io/chat_template.h"
 #include "io/tokenizer.h"
 #include "models/encoders/qwen2_5_vl/encoder.h"
 #include "pipeline/conditioning.h"
 
 namespace annulus::qwen2_5_vl {
 
-/// The chat around a prompt. Source: prompt_template_encode of diffusers' QwenImagePipeline,
-/// QwenImageEditPipeline and QwenImageEditPlusPipeline.
+/// The chat around a prompt (io/chat_template.h).
 enum class PromptTemplate : std::uint8_t {
   TextToImage,  // drops 34 tokens; at most 1024 remain
   Edit,         // one picture before the prompt; drops 64 tokens
@@ -23,7 +23,7 @@ enum class PromptTemplate : std::uint8_t {
 };
 
 /// Rows that TextToImage gives the transformer at most; longer prompts are cut, as diffusers does.
-inline constexpr std::int64_t kMaxTextRows = 1024;
+inline constexpr std::int64_t kMaxTextRows = kQwenImageMaxTokens;
 
 /// Token ids of the whole chat, every picture's placeholder repeated once per merged patch; never
 /// cut. Throws InvalidRequest when the number of placeholders (a prompt may contain some) is not
