@@ -65,7 +65,8 @@ struct Setting {
   bool repeatable;
   std::string help;  // ends with the default and the unit
   std::function<void(GenerateOptions&, const std::string&)> set;
-  std::function<void(GenerateOptions&)> clear = {};  // of repeatable ones: forgets the values there are
+  std::function<void(GenerateOptions&)> clear =
+      {};  // of repeatable ones: forgets the values there are
 };
 
 std::span<const Setting> generate_settings();

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <filesystem>
+
+namespace annulus::cli {
+
+/// The storybook model that comes with the program: beside an installed program in
+/// share/annulus/storybook, or demo/storybook of the tree that it was built in. Throws NotFound
+/// when there is none.
+std::filesystem::path default_model();
+
+}  // namespace annulus::cli
