@@ -1,8 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 namespace annulus::cli {
+
+/// How metadata and --model name the model that comes with the program.
+inline constexpr std::string_view kDefaultModelName = "storybook";
 
 /// The storybook model that comes with the program: beside an installed program in
 /// share/annulus/storybook, or demo/storybook of the tree that it was built in. Throws NotFound

@@ -15,7 +15,8 @@ namespace {
 Json attention_json(const Engine& engine) {
   Json made = Json::object();
   for (const ComponentAttention& layer : engine.pipeline().attention()) {
-    if (made.has(layer.component)) continue;  // the component's first layer speaks for it; --explain lists what differs
+    if (made.has(layer.component))
+      continue;  // the component's first layer speaks for it; --explain lists what differs
     Json refused = Json::array();
     for (const AttentionRefusal& refusal : layer.choice.refused)
       refused.push(Json::object({{"backend", refusal.backend}, {"why", refusal.why}}));
@@ -60,7 +61,8 @@ double best_peak(const std::vector<PeakRate>& peaks) {
 
 }  // namespace
 
-Json generate_report(const Engine& engine, const GenerateOptions& options, const RunSummary& summary) {
+Json generate_report(const Engine& engine, const GenerateOptions& options,
+                     const RunSummary& summary) {
   const MemoryUse memory = engine.device().memory();
   return Json::object(
       {{"version", version()},
@@ -74,7 +76,9 @@ Json generate_report(const Engine& engine, const GenerateOptions& options, const
        {"attention", attention_json(engine)},
        {"outputs", outputs_json(summary)},
        {"seconds", seconds_json(summary.seconds)},
-       {"flop", Json::object({{"encode", summary.encode_flop}, {"denoise", summary.denoise_flop}, {"decode", summary.decode_flop}})},
+       {"flop", Json::object({{"encode", summary.encode_flop},
+                              {"denoise", summary.denoise_flop},
+                              {"decode", summary.decode_flop}})},
        {"bytes", Json::object({{"peak_resident", peak_resident_bytes()},
                                {"predicted_peak", summary.predicted_peak},
                                {"weights_mapped", engine.weights_mapped()},
@@ -89,16 +93,23 @@ void print_attention(std::ostream& out, const Engine& engine) {
     int layers = 0;
     AttentionChoice choice;
   };
-  std::vector<std::pair<std::string, Group>> groups;  // by what is said of them, in order of appearance
+  std::vector<std::pair<std::string, Group>>
+      groups;  // by what is said of them, in order of appearance
   for (const ComponentAttention& layer : engine.pipeline().attention()) {
-    std::string said = text_of(layer.component, ": ", layer.choice.backend->name(), " (", layer.choice.why, ") for ", to_string(layer.choice.spec));
-    const auto known = std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.first == said; });
-    if (known != groups.end()) ++known->second.layers;
-    else groups.emplace_back(std::move(said), Group{layer.layer, 1, layer.choice});
+    std::string said = text_of(layer.component, ": ", layer.choice.backend->name(), " (",
+                               layer.choice.why, ") for ", to_string(layer.choice.spec));
+    const auto known = std::find_if(groups.begin(), groups.end(),
+                                    [&](const auto& group) { return group.first == said; });
+    if (known != groups.end())
+      ++known->second.layers;
+    else
+      groups.emplace_back(std::move(said), Group{layer.layer, 1, layer.choice});
   }
   for (const auto& [said, group] : groups) {
-    out << "attention " << said << ", " << group.layers << (group.layers == 1 ? " layer" : " layers") << " from " << group.first << '\n';
-    for (const AttentionRefusal& refusal : group.choice.refused) out << "  not " << refusal.backend << ": " << refusal.why << '\n';
+    out << "attention " << said << ", " << group.layers
+        << (group.layers == 1 ? " layer" : " layers") << " from " << group.first << '\n';
+    for (const AttentionRefusal& refusal : group.choice.refused)
+      out << "  not " << refusal.backend << ": " << refusal.why << '\n';
   }
 }
 
@@ -106,9 +117,11 @@ void print_costs(std::ostream& out, const Engine& engine, const RunSummary& summ
   constexpr double kSecondsPerPeak = 0.1;
   const double peak = best_peak(engine.platform().measure_peaks(kSecondsPerPeak));
   const auto stage = [&](std::string_view name, double seconds, double flop) {
-    out << "annulus: " << std::left << std::setw(8) << name << std::right << std::fixed << std::setprecision(2) << std::setw(9) << seconds << " s";
+    out << "annulus: " << std::left << std::setw(8) << name << std::right << std::fixed
+        << std::setprecision(2) << std::setw(9) << seconds << " s";
     if (flop > 0 && seconds > 0) {
-      out << std::setprecision(1) << std::setw(10) << flop / 1e9 << " Gflop" << std::setw(9) << flop / seconds / 1e9 << " GFLOP/s";
+      out << std::setprecision(1) << std::setw(10) << flop / 1e9 << " Gflop" << std::setw(9)
+          << flop / seconds / 1e9 << " GFLOP/s";
       if (peak > 0) out << std::setw(6) << 100 * flop / seconds / peak << " % of the measured peak";
     }
     out << '\n';
@@ -120,7 +133,8 @@ void print_costs(std::ostream& out, const Engine& engine, const RunSummary& summ
   stage("decode", seconds.decode, summary.decode_flop);
   stage("write", seconds.write, 0);
   stage("total", seconds.total, 0);
-  out << "annulus: memory " << peak_resident_bytes() / 1000000 << " MB at most, " << summary.predicted_peak / 1000000 << " MB predicted\n";
+  out << "annulus: memory " << peak_resident_bytes() / 1000000 << " MB at most, "
+      << summary.predicted_peak / 1000000 << " MB predicted\n";
 }
 
 }  // namespace annulus::cli

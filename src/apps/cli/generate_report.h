@@ -6,7 +6,8 @@
 namespace annulus::cli {
 
 /// The report of a run, in the form of docs/cli.md.
-Json generate_report(const Engine& engine, const GenerateOptions& options, const RunSummary& summary);
+Json generate_report(const Engine& engine, const GenerateOptions& options,
+                     const RunSummary& summary);
 
 /// Which attention backend each component has and why, one line per distinct choice (--explain).
 void print_attention(std::ostream& out, const Engine& engine);

@@ -18,33 +18,28 @@ namespace annulus::cli {
 
 namespace {
 
-OutputFields fields_of(const GenerateOptions& run, const Job& job, const std::string& model) {
-  static_cast<void>(run);
-  return {.prompt = job.prompt, .model = model, .seed = job.seed, .index = job.index};
-}
-
-std::string model_name(const GenerateOptions& run) {
-  std::filesystem::path model = run.model.lexically_normal();
-  if (!model.has_filename()) model = model.parent_path();
-  return model.filename().string();
-}
-
 ImageOptions image_options(const GenerateOptions& options, const Json& metadata) {
-  return {.quality = options.quality, .lossless = options.quality == 100, .text = image_text(metadata)};
+  return {
+      .quality = options.quality, .lossless = options.quality == 100, .text = image_text(metadata)};
 }
 
 // One engine run's worth of jobs and how it goes.
 class Run {
  public:
   Run(Engine& engine, const GenerateOptions& options, std::size_t jobs, RunSummary& summary)
-      : engine_(engine), options_(options), count_(static_cast<int>(jobs)), summary_(summary), line_(std::cerr, form(options)) {}
+      : engine_(engine),
+        options_(options),
+        count_(static_cast<int>(jobs)),
+        summary_(summary),
+        line_(std::cerr, form(options)) {}
 
   void make(std::span<const Job> jobs) {
     Request request = request_of(engine_, jobs.front());
     for (const Job& job : jobs.subspan(1)) {
       const Request other = request_of(engine_, job);
       request.prompts.push_back(other.prompts.front());
-      request.negative_prompts.insert(request.negative_prompts.end(), other.negative_prompts.begin(), other.negative_prompts.end());
+      request.negative_prompts.insert(request.negative_prompts.end(),
+                                      other.negative_prompts.begin(), other.negative_prompts.end());
       request.seeds.push_back(other.seeds.front());
     }
     line_.picture(jobs.front().index, count_);
@@ -53,7 +48,8 @@ class Run {
     line_.clear();
     add_costs(result.costs);
     const StopWatch writing;
-    for (std::size_t i = 0; i < jobs.size(); ++i) write(jobs[i], completed, result, static_cast<int>(i));
+    for (std::size_t i = 0; i < jobs.size(); ++i)
+      write(jobs[i], completed, result, static_cast<int>(i));
     summary_.seconds.write += writing.seconds();
   }
 
@@ -73,12 +69,16 @@ class Run {
     made.cancelled = [] { return interrupted() != 0; };
     made.preview = [this, jobs, &completed](int index, int step, const Image& image) {
       const Job& job = jobs[static_cast<std::size_t>(index)];
-      std::filesystem::path file = output_name(job.options.output, fields_of(options_, job, model_name(options_)));
-      file.replace_filename(text_of(file.stem().string(), ".step-", step, file.extension().string()));
+      std::filesystem::path file = output_path(job, job.options.output);
+      file.replace_filename(
+          text_of(file.stem().string(), ".step-", step, file.extension().string()));
       line_.clear();
-      std::cerr << "annulus: preview " << write_image(file, image, image_options(job.options, metadata_json(engine_, job, completed, index)),
-                                                      IfExists::Number)
-                                              .string()
+      std::cerr << "annulus: preview "
+                << write_image(
+                       file, image,
+                       image_options(job.options, metadata_json(engine_, job, completed, index)),
+                       IfExists::Number)
+                       .string()
                 << '\n';
     };
     return made;
@@ -96,15 +96,17 @@ class Run {
   }
 
   void write(const Job& job, const Request& completed, const Result& result, int index) {
-    const OutputFields fields = fields_of(options_, job, model_name(options_));
     const Image& image = result.images[static_cast<std::size_t>(index)];
     const Json metadata = metadata_json(engine_, job, completed, index);
-    const std::filesystem::path file = write_image(output_name(job.options.output, fields), image, image_options(job.options, metadata),
-                                                   job.options.overwrite ? IfExists::Replace : IfExists::Number);
+    const std::filesystem::path file = write_image(
+        output_path(job, job.options.output), image, image_options(job.options, metadata),
+        job.options.overwrite ? IfExists::Replace : IfExists::Number);
     if (!job.options.save_latents.empty())
-      write_safetensors(output_name(job.options.save_latents.string(), fields), {{"latents", result.latents.slice(0, index, index + 1)}});
+      write_safetensors(output_path(job, job.options.save_latents.string()),
+                        {{"latents", result.latents.slice(0, index, index + 1)}});
     if (options_.json != "-") std::cout << file.string() << std::endl;
-    if (options_.show == Choice::On || (options_.show == Choice::Auto && !options_.quiet && isatty(STDERR_FILENO) != 0))
+    if (options_.show == Choice::On ||
+        (options_.show == Choice::Auto && !options_.quiet && isatty(STDERR_FILENO) != 0))
       show_picture(std::cerr, image, 48, terminal_graphics());
     summary_.outputs.push_back({file, job, completed});
   }
@@ -119,8 +121,9 @@ class Run {
 // May these two be made in one batch?
 bool alike(const Job& a, const Job& b) {
   const GenerateOptions &x = a.options, &y = b.options;
-  return x.width == y.width && x.height == y.height && x.steps == y.steps && x.guidance_scale == y.guidance_scale &&
-         x.true_cfg_scale == y.true_cfg_scale && x.strength == y.strength && x.images == y.images && x.latents.empty() &&
+  return x.width == y.width && x.height == y.height && x.steps == y.steps &&
+         x.guidance_scale == y.guidance_scale && x.true_cfg_scale == y.true_cfg_scale &&
+         x.strength == y.strength && x.images == y.images && x.latents.empty() &&
          y.latents.empty() && x.negative_prompt.has_value() == y.negative_prompt.has_value();
 }
 
@@ -131,6 +134,14 @@ Tensor read_latents(const std::filesystem::path& path, Engine& engine) {
 }
 
 }  // namespace
+
+std::filesystem::path output_path(const Job& job, std::string_view pattern) {
+  std::filesystem::path model = job.options.model.lexically_normal();
+  if (!model.has_filename()) model = model.parent_path();
+  const std::string name = model.filename().string();
+  return output_name(pattern,
+                     {.prompt = job.prompt, .model = name, .seed = job.seed, .index = job.index});
+}
 
 EngineConfig engine_config(const GenerateOptions& options) {
   EngineConfig config = {.checkpoint = options.model,
@@ -153,7 +164,8 @@ Request request_of(Engine& engine, const Job& job) {
   request.prompts = {job.prompt};
   if (options.negative_prompt) request.negative_prompts = {*options.negative_prompt};
   request.seeds = {job.seed};
-  for (const std::filesystem::path& image : options.images) request.images.push_back(std::make_shared<const Image>(read_image(image)));
+  for (const std::filesystem::path& image : options.images)
+    request.images.push_back(std::make_shared<const Image>(read_image(image)));
   request.width = options.width.value_or(0);
   request.height = options.height.value_or(0);
   request.steps = options.steps.value_or(0);
@@ -168,18 +180,23 @@ Request request_of(Engine& engine, const Job& job) {
   return request;
 }
 
-RunSummary run_jobs(Engine& engine, const GenerateOptions& options, const std::vector<Job>& jobs, double load_seconds) {
+RunSummary run_jobs(Engine& engine, const GenerateOptions& options, const std::vector<Job>& jobs,
+                    double load_seconds) {
   RunSummary summary;
   summary.seconds.load = load_seconds;
-  // Every request is checked before the first is run: a mistake in line 900 should not cost 899 pictures.
+  // Every request is checked before the first is run: a mistake in line 900 should not cost 899
+  // pictures.
   for (const Job& job : jobs) {
     const Request completed = engine.complete(request_of(engine, job));
-    summary.predicted_peak = std::max(summary.predicted_peak, engine.pipeline().predict_memory(completed).peak);
+    summary.predicted_peak =
+        std::max(summary.predicted_peak, engine.pipeline().predict_memory(completed).peak);
   }
   Run run(engine, options, jobs.size(), summary);
   for (std::size_t begin = 0; begin < jobs.size();) {
     std::size_t end = begin + 1;
-    while (end < jobs.size() && end - begin < static_cast<std::size_t>(options.batch_size) && alike(jobs[begin], jobs[end])) ++end;
+    while (end < jobs.size() && end - begin < static_cast<std::size_t>(options.batch_size) &&
+           alike(jobs[begin], jobs[end]))
+      ++end;
     run.make(std::span(jobs).subspan(begin, end - begin));
     begin = end;
   }

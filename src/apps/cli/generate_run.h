@@ -7,6 +7,10 @@
 
 namespace annulus::cli {
 
+/// The file that a job's picture (or latents) goes to by `pattern`; the model's name is its
+/// folder's.
+std::filesystem::path output_path(const Job& job, std::string_view pattern);
+
 /// The engine that the options ask for.
 EngineConfig engine_config(const GenerateOptions& options);
 

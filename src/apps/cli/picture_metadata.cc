@@ -1,25 +1,40 @@
 #include "apps/cli/picture_metadata.h"
 
-#include <sstream>
+#include <array>
 
+#include "apps/cli/default_model.h"
 #include "apps/cli/program.h"
+#include "io/metadata.h"
 
 namespace annulus::cli {
 
 namespace {
 
 // Settings that two pictures of the same making share, the seed apart.
-constexpr std::array<std::string_view, 11> kSettings = {"prompt", "negative_prompt", "size",  "steps",   "true_cfg_scale", "guidance_scale",
-                                                        "strength", "image",         "latents", "lora", "model_class"};
+constexpr std::array<std::string_view, 11> kSettings = {
+    "prompt",   "negative_prompt", "size",    "steps", "true_cfg_scale", "guidance_scale",
+    "strength", "image",           "latents", "lora",  "model_class"};
 
-std::string number_text(float value) { return Json(value).dump(); }
+std::string number_text(float value) {
+  return Json(value).dump();
+}
+
+// The model that comes with the program by its name: its place differs from machine to machine.
+std::string model_text(const std::filesystem::path& model) {
+  std::error_code ignored;
+  return model.filename() == kDefaultModelName &&
+                 std::filesystem::equivalent(model, default_model(), ignored)
+             ? std::string(kDefaultModelName)
+             : model.string();
+}
 
 }  // namespace
 
-Json metadata_json(const Engine& engine, const Job& job, const Request& completed, int index_in_request) {
+Json metadata_json(const Engine& engine, const Job& job, const Request& completed,
+                   int index_in_request) {
   const auto i = static_cast<std::size_t>(index_in_request);
   Json made = Json::object({{"annulus", version()},
-                            {"model", job.options.model.string()},
+                            {"model", model_text(job.options.model)},
                             {"model_class", engine.model_class()},
                             {"prompt", job.prompt},
                             {"seed", job.seed},
@@ -34,7 +49,8 @@ Json metadata_json(const Engine& engine, const Job& job, const Request& complete
   if (completed.strength) made.set("strength", *completed.strength);
   Json images = Json::array(), loras = Json::array();
   for (const std::filesystem::path& image : job.options.images) images.push(image.string());
-  for (const LoraOption& lora : job.options.loras) loras.push(lora.file.string() + ":" + number_text(lora.scale));
+  for (const LoraOption& lora : job.options.loras)
+    loras.push(lora.file.string() + ":" + number_text(lora.scale));
   if (images.size() > 0) made.set("image", images);
   if (loras.size() > 0) made.set("lora", loras);
   if (!job.options.latents.empty()) made.set("latents", job.options.latents.string());
@@ -42,15 +58,18 @@ Json metadata_json(const Engine& engine, const Job& job, const Request& complete
 }
 
 ImageText image_text(const Json& metadata) {
-  std::ostringstream text;
-  text << metadata.get<std::string>("prompt") << '\n';
-  if (const auto negative = metadata.find("negative_prompt")) text << "Negative prompt: " << negative->as<std::string>() << '\n';
-  text << "Steps: " << metadata.get<int>("steps") << ", ";
-  if (const auto scale = metadata.find("true_cfg_scale")) text << "CFG scale: " << scale->dump() << ", ";
-  text << "Seed: " << metadata.get<std::uint64_t>("seed") << ", Size: " << metadata.get<std::string>("size")
-       << ", Model: " << std::filesystem::path(metadata.get<std::string>("model")).filename().string() << ", Version: annulus "
-       << metadata.get<std::string>("annulus");
-  return {.parameters = text.str(), .json = metadata.dump()};
+  GenerationText text = {.prompt = metadata.get<std::string>("prompt"),
+                         .negative_prompt = metadata.get<std::string>("negative_prompt", ""),
+                         .settings = {}};
+  text.settings.emplace_back("Steps", metadata["steps"].dump());
+  if (const auto scale = metadata.find("true_cfg_scale"))
+    text.settings.emplace_back("CFG scale", scale->dump());
+  text.settings.emplace_back("Seed", metadata["seed"].dump());
+  text.settings.emplace_back("Size", metadata.get<std::string>("size"));
+  text.settings.emplace_back(
+      "Model", std::filesystem::path(metadata.get<std::string>("model")).filename().string());
+  text.settings.emplace_back("Version", "annulus " + metadata.get<std::string>("annulus"));
+  return {.parameters = format_parameters(text), .json = metadata.dump()};
 }
 
 bool same_settings(const Json& a, const Json& b, bool with_seed) {

@@ -20,6 +20,8 @@ class ReferencePlatform final : public Platform {
   std::string description() const override {
     return text_of("plain loops in double, ", device_.threads(), " threads");
   }
+  std::string isa() const override { return {}; }
+  int threads() const noexcept override { return device_.threads(); }
   std::span<Device* const> devices() const noexcept override { return devices_; }
   const OpTable& ops() const noexcept override { return reference::ops(); }
   std::span<const AttentionBackend* const> attention() const noexcept override {

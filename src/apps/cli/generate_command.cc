@@ -1,0 +1,169 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <iostream>
+
+#include "apps/cli/commands.h"
+#include "apps/cli/default_model.h"
+#include "apps/cli/exit_status.h"
+#include "apps/cli/generate_report.h"
+#include "apps/cli/interrupt.h"
+#include "apps/cli/overlay.h"
+#include "apps/cli/picture_metadata.h"
+#include "apps/cli/report.h"
+#include "apps/cli/resume.h"
+#include "apps/cli/run_clock.h"
+
+namespace annulus::cli {
+
+namespace {
+
+// Binds every setting to `app`; what is given is collected in order.
+void bind_settings(CLI::App& app, bool all, std::vector<GivenSetting>& given) {
+  for (const Setting& setting : generate_settings()) {
+    std::string names = "--" + setting.name;
+    for (const std::string& alias : setting.aliases) names += ",--" + alias;
+    CLI::Option* option = nullptr;
+    if (setting.value.empty()) {
+      option = app.add_flag_function(
+          names,
+          [&given, &setting](std::int64_t) {
+            given.push_back({&setting, "true"});
+          },
+          setting.help);
+    } else {
+      option = app.add_option_function<std::vector<std::string>>(
+          names,
+          [&given, &setting](const std::vector<std::string>& values) {
+            require(values.size() == 1 || setting.repeatable, ErrorCode::InvalidRequest, "--",
+                    setting.name, ": wanted it once, found it ", values.size(), " times");
+            for (const std::string& value : values) given.push_back({&setting, value});
+          },
+          setting.help);
+      option->type_name(setting.value)->expected(1, 1 << 20)->allow_extra_args(false);
+    }
+    option->group(all || setting.common ? setting.group : "");
+  }
+}
+
+GenerateOptions resolve(const std::vector<GivenSetting>& given,
+                        const std::vector<std::string>& prompts) {
+  GenerateOptions options;
+  GenerateOptions told;  // to see whether --from is there
+  apply_settings(given, told);
+  if (!told.from.empty())
+    apply_settings(settings_of(read_metadata_settings(told.from), told.from.string(), false),
+                   options);
+  apply_settings(given, options);
+  if (!prompts.empty()) {
+    const bool named = std::any_of(given.begin(), given.end(), [](const GivenSetting& one) {
+      return one.setting->name == "prompt";
+    });
+    if (!named) options.prompts.clear();
+    options.prompts.insert(options.prompts.end(), prompts.begin(), prompts.end());
+  }
+  const bool by_name =
+      options.model == kDefaultModelName && !std::filesystem::exists(options.model);
+  if (options.model.empty() || by_name) options.model = default_model();
+  return options;
+}
+
+// Mistakes that need no model to be seen, before a model is loaded.
+void check_outputs(const GenerateOptions& options, const std::vector<Job>& jobs) {
+  std::size_t latents_names = 0;
+  for (const Job& job : jobs) {
+    const std::filesystem::path file = output_path(job, job.options.output);
+    image_format_of(file);
+    if (file.has_parent_path()) {
+      std::error_code failed;
+      std::filesystem::create_directories(file.parent_path(), failed);
+      require(!failed, ErrorCode::InvalidRequest,
+              "--output: wanted a folder that can be made, found ", failed.message(), " (",
+              file.parent_path().string(), ")");
+    }
+    if (!job.options.save_latents.empty() &&
+        output_path(job, job.options.save_latents.string()) == job.options.save_latents)
+      ++latents_names;
+  }
+  require(latents_names <= 1, ErrorCode::InvalidRequest,
+          "--save-latents: wanted {seed} or {index} in the name for ", jobs.size(),
+          " pictures, found ", options.save_latents.string());
+}
+
+void print_dry_run(Engine& engine, const std::vector<Job>& jobs) {
+  std::size_t most = 0;
+  for (const Job& job : jobs) {
+    const Request completed = engine.complete(request_of(engine, job));
+    const MemoryPrediction memory = engine.pipeline().predict_memory(completed);
+    most = std::max(most, memory.peak);
+    if (job.index == 0)
+      std::cout << engine.model_class() << ", " << completed.width << "x" << completed.height
+                << " pixels, " << completed.steps << " steps, " << name_of(engine.dtype()) << " on "
+                << engine.platform().name() << " (" << engine.platform().description() << ")\n";
+  }
+  std::cout << jobs.size() << (jobs.size() == 1 ? " picture" : " pictures") << ", "
+            << engine.weights_mapped() / 1000000 << " MB of weights, " << most / 1000000
+            << " MB of memory at most, " << engine.platform().free_memory() / 1000000
+            << " MB free\n";
+}
+
+void warn_of_adapters(const Engine& engine) {
+  const std::vector<std::string> unmatched = engine.pipeline().unmatched_adapters();
+  if (unmatched.empty()) return;
+  std::cerr << "annulus: warning: LoRA names " << unmatched.size()
+            << " modules that the model lacks: " << unmatched.front()
+            << (unmatched.size() > 1 ? ", ..." : "") << '\n';
+}
+
+void generate(const GenerateOptions& options) {
+  std::vector<Job> jobs = plan_jobs(options);
+  check_outputs(options, jobs);
+  const StopWatch loading;
+  Engine engine(engine_config(options));
+  const double load_seconds = loading.seconds();
+  warn_of_adapters(engine);
+  if (options.resume) skip_finished(engine, jobs, std::cerr);
+  if (options.explain) print_attention(std::cerr, engine);
+  RunSummary summary;
+  if (options.dry_run) {
+    print_dry_run(engine, jobs);
+    for (const Job& job : jobs)
+      summary.predicted_peak =
+          std::max(summary.predicted_peak,
+                   engine.pipeline().predict_memory(engine.complete(request_of(engine, job))).peak);
+  } else {
+    for (const Job& job : jobs)
+      if (!job.seed_given && !options.quiet) std::cerr << "annulus: seed " << job.seed << '\n';
+    summary = run_jobs(engine, options, jobs, load_seconds);
+  }
+  if (options.verbose && !options.dry_run) print_costs(std::cerr, engine, summary);
+  if (!options.json.empty()) write_report(options.json, generate_report(engine, options, summary));
+}
+
+}  // namespace
+
+int run_generate(const Arguments& arguments) {
+  std::vector<GivenSetting> given;
+  std::vector<std::string> prompts;
+  CLI::App app("Pictures from prompts, with a model folder in diffusers' layout.",
+               "annulus generate");
+  app.add_option("PROMPT", prompts, "what to draw: one picture for each");
+  bind_settings(app, wants_all_help(arguments), given);
+  app.footer(
+      "Examples:\n  annulus generate \"a purple house in the snow\"\n"
+      "  annulus generate --seed 7 --count 4 --output '{prompt}-{index}.png' \"a red boat on the "
+      "sea\"\n"
+      "--help-all shows the rarer options.");
+  if (parse(app, arguments) == Parsed::HelpShown) return 0;
+  catch_interrupts();
+  try {
+    generate(resolve(given, prompts));
+  } catch (const Error& error) {
+    const int status = report_error(std::cerr, error);
+    return error.code() == ErrorCode::Cancelled && interrupted() == SIGTERM ? 128 + SIGTERM
+                                                                            : status;
+  }
+  return 0;
+}
+
+}  // namespace annulus::cli
