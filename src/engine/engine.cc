@@ -20,6 +20,16 @@ std::shared_ptr<const LoraSet> load_adapters(const EngineConfig& config, Device&
   return set;
 }
 
+// Components without weights (scheduler, tokenizer) have no such files.
+std::size_t mapped_bytes(const Checkpoint& checkpoint) {
+  std::size_t bytes = 0;
+  std::error_code ignored;
+  for (const Component& component : checkpoint.components())
+    for (const auto& entry : std::filesystem::directory_iterator(component.folder, ignored))
+      if (entry.path().extension() == ".safetensors") bytes += entry.file_size(ignored);
+  return bytes;
+}
+
 DType compute_dtype(const EngineConfig& config, const Platform& platform,
                     const Checkpoint& checkpoint) {
   const DType dtype =
@@ -48,6 +58,7 @@ struct Engine::Parts {
   Workspace workspace;
   DType dtype;
   std::unique_ptr<Pipeline> pipeline;
+  std::size_t mapped = 0;  // bytes of weight files
 
   explicit Parts(const EngineConfig& config)
       : checkpoint(Checkpoint::open(config.checkpoint)),
@@ -75,6 +86,7 @@ struct Engine::Parts {
         .defaults = folder_defaults(config.checkpoint),
     };
     pipeline = model_entry_for(checkpoint).load(checkpoint, options);
+    mapped = mapped_bytes(checkpoint);
   }
 
   Context context() noexcept {
@@ -110,6 +122,9 @@ Context Engine::context() const noexcept {
 }
 DType Engine::dtype() const noexcept {
   return parts_->dtype;
+}
+std::size_t Engine::weights_mapped() const noexcept {
+  return parts_->mapped;
 }
 const std::string& Engine::model_class() const noexcept {
   return parts_->checkpoint.pipeline_class();
