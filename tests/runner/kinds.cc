@@ -5,8 +5,10 @@
 namespace annulus::goldens {
 namespace {
 
-constexpr std::array<Kind, 1> kKinds = {{
+constexpr std::array<Kind, 3> kKinds = {{
     {"rng", run_rng},
+    {"transformer", run_transformer},
+    {"vae", run_vae},
 }};
 
 }  // namespace

@@ -19,6 +19,8 @@ void run_attention_merge(const GoldenCase& golden, Workbench& bench, Comparison&
 void run_mu(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_rng(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_scheduler(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_transformer(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_vae(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 
 struct Kind {
   std::string_view name;
