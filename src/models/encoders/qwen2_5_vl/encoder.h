@@ -4,14 +4,11 @@
 // the two networks. Source: transformers Qwen2_5_VLForConditionalGeneration.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "io/image.h"
 #include "models/encoders/qwen2_5_vl/config.h"
-#include "models/encoders/qwen2_5_vl/image_processor.h"
 #include "models/encoders/qwen2_5_vl/language_model.h"
 #include "models/encoders/qwen2_5_vl/vision_tower.h"
 
@@ -42,18 +39,19 @@ struct ImageFeatures {
   std::vector<ImageGrid> grids;  // one per picture
 };
 
-/// Runs the vision tower over `images` together. Throws InvalidRequest for a picture the processor
-/// refuses, Unsupported when the checkpoint has no tower, NonFinite naming the stage.
-ImageFeatures encode_images(const Context& ctx, const Encoder& encoder,
-                            const ImageProcessor& processor,
-                            std::span<const std::shared_ptr<const Image>> images);
-
-/// As encode_images, of patches (append_patches) [patches, values of a patch], row-major.
+/// Runs the vision tower over patches (append_patches) [patches, values of a patch], row-major;
+/// encode_images of images.h makes them.
+///
+///   grids  one per picture
+///   tap    of the vision tower
+///
+/// Throws InvalidRequest when patches and grids contradict, Unsupported when the checkpoint has no
+/// tower, NonFinite.
 ImageFeatures encode_patches(const Context& ctx, const Encoder& encoder,
                              std::span<const float> patches, std::vector<ImageGrid> grids,
                              const Tap& tap = {});
 
-/// Floating-point operations of encode_images for these grids.
+/// Floating-point operations of encode_patches for these grids.
 double vision_flop(const Encoder& encoder, std::span<const ImageGrid> grids);
 
 /// Where image tokens stand for the language model.

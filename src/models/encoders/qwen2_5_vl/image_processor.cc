@@ -45,6 +45,25 @@ std::int64_t pixels(const Json& json, std::string_view key, std::string_view edg
   return size_of(*size, size->find(edge) ? edge : key, fallback, kMostPixels);
 }
 
+/// What becomes of each byte of each channel. Rounded as torchvision does, which scales mean and
+/// deviation instead of the picture.
+std::array<std::array<float, 256>, 3> shades(const ImageProcessor& processor) {
+  std::array<std::array<float, 256>, 3> shade{};
+  const auto factor = static_cast<float>(processor.rescale_factor);
+  const float scale = processor.do_rescale ? static_cast<float>(1 / processor.rescale_factor) : 1;
+  for (std::size_t channel = 0; channel < 3; ++channel) {
+    const float mean = static_cast<float>(processor.image_mean[channel]) * scale;
+    const float deviation = static_cast<float>(processor.image_std[channel]) * scale;
+    for (std::size_t value = 0; value < 256; ++value) {
+      const auto x = static_cast<float>(value);
+      shade[channel][value] = processor.do_normalize ? (x - mean) / deviation
+                              : processor.do_rescale ? x * factor
+                                                     : x;
+    }
+  }
+  return shade;
+}
+
 }  // namespace
 
 ImageProcessor read_image_processor(const Json& json) {
@@ -61,7 +80,8 @@ ImageProcessor read_image_processor(const Json& json) {
   processor.do_resize = json.get<bool>("do_resize", true);
   processor.do_rescale = json.get<bool>("do_rescale", true);
   processor.do_normalize = json.get<bool>("do_normalize", true);
-  if (!std::isfinite(processor.rescale_factor)) json["rescale_factor"].fail("a finite number");
+  if (!(processor.rescale_factor > 0) || !std::isfinite(1 / processor.rescale_factor))
+    json["rescale_factor"].fail("a positive number");
   if (json.get<int>("resample", kBicubic) != kBicubic) json["resample"].fail("3 (bicubic)");
   return processor;
 }
@@ -111,17 +131,7 @@ void append_patches(const ImageProcessor& processor, std::span<const std::uint8_
           ErrorCode::InvalidRequest, "picture: wanted [", size.height, ", ", size.width,
           ", 3] of multiples of ", edge * merge, ", found ", rgb.size(), " values");
 
-  std::array<std::array<float, 256>, 3> shade;  // what becomes of each value of each channel
-  for (std::size_t channel = 0; channel < 3; ++channel)
-    for (std::size_t value = 0; value < 256; ++value) {
-      const double scale = processor.do_rescale ? processor.rescale_factor : 1.0;
-      float x = static_cast<float>(static_cast<double>(value) * scale);
-      if (processor.do_normalize)
-        x = (x - static_cast<float>(processor.image_mean[channel])) /
-            static_cast<float>(processor.image_std[channel]);
-      shade[channel][value] = x;
-    }
-
+  const std::array<std::array<float, 256>, 3> shade = shades(processor);
   values.reserve(values.size() +
                  rgb.size() * static_cast<std::size_t>(processor.temporal_patch_size));
   const auto append_patch = [&](std::int64_t top, std::int64_t left) {

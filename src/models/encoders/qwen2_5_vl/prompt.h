@@ -1,5 +1,5 @@
 // Prompts to conditioning with Qwen2.5-VL, as the Qwen-Image pipelines do it: what models outside
-// this folder call, after load() of encoder.h.
+// this folder call, after load() of encoder.h and, for pictures, encode_images of images.h.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "io/chat_template.h"
 #include "io/tokenizer.h"
 #include "models/encoders/qwen2_5_vl/encoder.h"
+#include "models/encoders/qwen2_5_vl/images.h"
 #include "pipeline/conditioning.h"
 
 namespace annulus::qwen2_5_vl {
