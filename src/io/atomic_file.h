@@ -25,8 +25,16 @@ class AtomicFile {
   /// Makes the target appear, replacing what was there.
   void commit();
 
+  /// Makes the target appear without ever replacing a file: under its name or, where that is taken,
+  /// as name-2.ending, name-3.ending, ..., whichever is free first, also when others write there at
+  /// the same moment. Returns the path.
+  std::filesystem::path commit_numbered();
+
  private:
   [[noreturn]] void fail(std::string_view wanted) const;
+  void finish_writing();
+  void sync_folder() const noexcept;
+  bool placed_at_free(const std::filesystem::path& path) const;
 
   std::filesystem::path target_, temporary_;
   int descriptor_ = -1;
