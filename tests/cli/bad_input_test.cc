@@ -1,0 +1,178 @@
+// Models and requests that cannot work: one clear error each, its status, and no picture.
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "program.h"
+
+namespace annulus::test {
+namespace {
+
+class BadInput : public ::testing::Test {
+ protected:
+  // Runs one step on a copy of storybook after `damage` has had its way with it.
+  template <class Damage>
+  Finished with_damage(const Damage& damage, const std::vector<std::string>& more = {}) {
+    copy_storybook(folder / "model");
+    damage(folder / "model");
+    return generate("a cat", [&] {
+      std::vector<std::string> words = {"--model", (folder / "model").string()};
+      words.insert(words.end(), more.begin(), more.end());
+      return words;
+    }());
+  }
+
+  Finished generate(const std::string& prompt, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"generate", prompt,     "--steps",
+                                      "2",        "--seed",   "1",
+                                      "--quiet",  "--output", (folder / "x.png").string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  }
+
+  void expect_error(const Finished& run, int status, const std::vector<std::string>& parts) {
+    EXPECT_EQ(run.status, status) << run.err;
+    EXPECT_EQ(run.out, "");
+    for (const std::string& part : parts)
+      EXPECT_NE(run.err.find(part), std::string::npos)
+          << "wanted \"" << part << "\" in: " << run.err;
+    EXPECT_LE(std::count(run.err.begin(), run.err.end(), '\n'), 2) << run.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / "x.png"));
+  }
+
+  ScratchFolder folder;
+  const std::string transformer = "transformer/diffusion_pytorch_model.safetensors";
+};
+
+TEST_F(BadInput, AModelFolderThatIsNotThere) {
+  expect_error(generate("a cat", {"--model", "/nonexistent"}), 2, {"/nonexistent"});
+}
+
+TEST_F(BadInput, AFolderThatIsNoModel) {
+  std::filesystem::create_directories(folder / "empty");
+  expect_error(generate("a cat", {"--model", (folder / "empty").string()}), 3,
+               {"model_index.json"});
+}
+
+TEST_F(BadInput, MissingWeights) {
+  expect_error(
+      with_damage([&](const auto& model) { std::filesystem::remove(model / transformer); }), 3,
+      {"transformer"});
+}
+
+TEST_F(BadInput, TruncatedWeights) {
+  expect_error(with_damage([&](const auto& model) {
+                 const std::string bytes = read_text(model / transformer);
+                 write_text(model / transformer,
+                            std::string_view(bytes).substr(0, bytes.size() / 2));
+               }),
+               3, {"diffusion_pytorch_model.safetensors"});
+}
+
+TEST_F(BadInput, AHeaderThatLies) {
+  expect_error(with_damage([&](const auto& model) {
+                 std::string bytes = read_text(model / transformer);
+                 const std::size_t at = bytes.find("\"shape\":[");
+                 bytes[at + 9] = bytes[at + 9] == '9' ? '8' : '9';
+                 write_text(model / transformer, bytes);
+               }),
+               3, {"diffusion_pytorch_model.safetensors"});
+}
+
+TEST_F(BadInput, AConfigurationThatIsNotJson) {
+  expect_error(with_damage([](const auto& model) {
+                 write_text(model / "vae/config.json", "{\"base_dim\": ");
+               }),
+               3, {"config.json"});
+}
+
+TEST_F(BadInput, AConfigurationThatContradictsTheWeights) {
+  expect_error(with_damage([](const auto& model) {
+                 std::string text = read_text(model / "transformer/config.json");
+                 const std::size_t at = text.find("\"num_layers\": ");
+                 text[at + 14] = '9';
+                 write_text(model / "transformer/config.json", text);
+               }),
+               3, {"transformer_blocks"});
+}
+
+TEST_F(BadInput, APipelineThatIsUnknown) {
+  expect_error(with_damage([](const auto& model) {
+                 std::string text = read_text(model / "model_index.json");
+                 const std::string name = "\"QwenImagePipeline\"";
+                 text.replace(text.find(name), name.size(), "\"StableDiffusionPipeline\"");
+                 write_text(model / "model_index.json", text);
+               }),
+               4, {"StableDiffusionPipeline", "QwenImagePipeline"});
+}
+
+TEST_F(BadInput, WeightsThatAreNotNumbersNameStageAndStep) {
+  const Finished run = with_damage([&](const auto& model) {
+    std::string bytes = read_text(model / transformer);
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    for (std::size_t at = 8 + header; at + 1 < bytes.size();
+         at += 2) {  // bf16: all exponent bits and a fraction
+      bytes[at] = '\xc1';
+      bytes[at + 1] = '\x7f';
+    }
+    write_text(model / transformer, bytes);
+  });
+  expect_error(run, 8, {"denoise", "step"});
+}
+
+TEST_F(BadInput, ASizeThatTheModelCannotMakeNamesTheNearestTwo) {
+  const Finished run = generate("a cat", {"--size", "120x128"});
+  expect_error(run, 2, {"120", "hint: ", "112", "128"});
+}
+
+TEST_F(BadInput, APromptOverTheLimit) {
+  std::string prompt;
+  for (int i = 0; i < 3000; ++i) prompt += "cat ";
+  expect_error(generate(prompt, {}), 2, {"prompt", "1024"});
+}
+
+TEST_F(BadInput, TooLargeAPictureIsRefusedBeforeMemoryIsTaken) {
+  const Finished run = generate("a cat", {"--size", "65536x65536"});
+  EXPECT_TRUE(run.status == 2 || run.status == 5) << run.err;
+}
+
+TEST_F(BadInput, AConditionPictureThatIsNoPicture) {
+  write_text(folder / "in.png", "not a picture");
+  expect_error(generate("a cat", {"--image", (folder / "in.png").string()}), 2, {"in.png"});
+}
+
+TEST_F(BadInput, StartLatentsOfAnotherShape) {
+  ASSERT_EQ(run_program({"generate", "a cat", "--steps", "1", "--seed", "1", "--quiet", "--size",
+                         "192x128", "--output", (folder / "y.png").string(), "--save-latents",
+                         (folder / "l.safetensors").string()})
+                .status,
+            0);
+  expect_error(generate("a cat", {"--latents", (folder / "l.safetensors").string()}), 2,
+               {"latents"});
+}
+
+TEST_F(BadInput, AFullDiskLeavesNoHalfFile) {
+  const std::filesystem::path disk = folder / "disk";
+  std::filesystem::create_directories(disk);
+  if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=4k") != 0)
+    GTEST_SKIP() << "skipped: mounting a small disk needs root";
+  const Finished run = run_program({"generate", "a cat", "--steps", "1", "--seed", "1", "--quiet",
+                                    "--output", (disk / "x.png").string()});
+  const std::vector<std::string> left = files_in(disk);
+  umount2(disk.c_str(), MNT_DETACH);
+  EXPECT_EQ(run.status, 5) << run.err;
+  EXPECT_NE(run.err.find("x.png"), std::string::npos) << run.err;
+  EXPECT_TRUE(left.empty());
+}
+
+TEST_F(BadInput, AFolderThatMayNotBeWritten) {
+  const Finished run = run_program({"generate", "a cat", "--steps", "1", "--seed", "1", "--quiet",
+                                    "--output", "/proc/none/x.png"});
+  EXPECT_EQ(run.status, 2) << run.err;
+}
+
+}  // namespace
+}  // namespace annulus::test

@@ -1,0 +1,47 @@
+// Runs the program as a user does: arguments in, status and both outputs back.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace annulus::test {
+
+struct Finished {
+  int status = 0;  // 128 + signal when a signal ended it
+  std::string out, err;
+};
+
+struct RunOptions {
+  std::vector<std::string> environment;  // "NAME=value", added
+  std::filesystem::path folder;          // to start in; empty: this one
+  int signal = 0;                        // to send once stderr holds `signal_after`
+  std::string signal_after;
+};
+
+Finished run_program(const std::vector<std::string>& arguments, const RunOptions& options = {});
+
+/// An empty folder that is removed with everything in it.
+class ScratchFolder {
+ public:
+  ScratchFolder();
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const std::filesystem::path& path() const noexcept { return path_; }
+  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_text(const std::filesystem::path& file);
+void write_text(const std::filesystem::path& file, std::string_view text);
+
+/// Names of the files below `folder`, sorted.
+std::vector<std::string> files_in(const std::filesystem::path& folder);
+
+/// A copy of the storybook model whose files may be changed (large ones are links until replaced).
+void copy_storybook(const std::filesystem::path& to);
+
+}  // namespace annulus::test
