@@ -5,11 +5,13 @@
 namespace annulus::goldens {
 namespace {
 
-constexpr std::array<Kind, 3> kKinds = {{
+constexpr auto kKinds = std::to_array<Kind>({
+    {"mu", run_mu},
     {"rng", run_rng},
+    {"scheduler", run_scheduler},
     {"transformer", run_transformer},
     {"vae", run_vae},
-}};
+});
 
 }  // namespace
 
