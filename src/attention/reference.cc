@@ -137,9 +137,9 @@ void run_typed(int threads, const AttentionArgs& args, Tensor& out, Tensor* lse)
   const bool packed = args.cu_seqlens_q != nullptr;
   const std::int64_t heads = args.q.shape()[-2], head_dim = args.q.shape()[-1];
   const double scale = args.scale != 0 ? args.scale : 1 / std::sqrt(static_cast<double>(head_dim));
-  const Inputs<T> in{with_batch(args.q, packed).view<T, 4>(),
-                     with_batch(args.k, packed).view<T, 4>(),
-                     with_batch(args.v, packed).view<T, 4>(), scale};
+  const Inputs<T> in{with_batch(args.q, packed).view<const T, 4>(),
+                     with_batch(args.k, packed).view<const T, 4>(),
+                     with_batch(args.v, packed).view<const T, 4>(), scale};
   Tensor out4 = with_batch(out, packed);
   const View<Out, 4> to = out4.view<Out, 4>();
   Tensor lse3 = lse == nullptr ? Tensor() : with_batch(*lse, packed);

@@ -6,6 +6,8 @@ namespace annulus::goldens {
 namespace {
 
 constexpr auto kKinds = std::to_array<Kind>({
+    {"attention", run_attention},
+    {"attention_merge", run_attention_merge},
     {"mu", run_mu},
     {"rng", run_rng},
     {"scheduler", run_scheduler},
