@@ -11,8 +11,11 @@ constexpr auto kKinds = std::to_array<Kind>({
     {"mu", run_mu},
     {"rng", run_rng},
     {"scheduler", run_scheduler},
+    {"text_encoder", run_text_encoder},
+    {"tokenizer", run_tokenizer},
     {"transformer", run_transformer},
     {"vae", run_vae},
+    {"vision_language", run_vision_language},
 });
 
 }  // namespace

@@ -19,8 +19,11 @@ void run_attention_merge(const GoldenCase& golden, Workbench& bench, Comparison&
 void run_mu(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_rng(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_scheduler(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_text_encoder(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_tokenizer(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_transformer(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_vae(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_vision_language(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 
 struct Kind {
   std::string_view name;

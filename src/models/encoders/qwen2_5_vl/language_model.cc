@@ -17,7 +17,7 @@ AttentionSpec spec_of(const TextConfig& config, std::size_t layer, DType dtype) 
           .dtype = dtype,
           .causal = Causal::TopLeft,
           .window = config.sliding_window[layer] > 0,
-          .kv_lengths = true};
+          .kv_lengths = config.sliding_window[layer] == 0};
 }
 
 DecoderLayer load_layer(const WeightScope& w, const TextConfig& config, std::size_t index,
@@ -66,14 +66,16 @@ void run_layer(const Context& ctx, const TextConfig& config, const DecoderLayer&
     const Tensor v = heads(layer.v_proj, config.num_key_value_heads);
     norm_rope(ctx, q, rows.freqs, RopeLayout::Halves, nullptr);
     norm_rope(ctx, k, rows.freqs, RopeLayout::Halves, nullptr);
-    const std::int64_t left = layer.sliding_window > 0 ? layer.sliding_window - 1 : -1;
+    // A window counts from the diagonal that ends at the last key, and key lengths would move that;
+    // without them only padding sees padding.
+    const bool window = layer.sliding_window > 0;
     const Tensor seen = attend(ctx, layer.attention,
                                {.q = q,
                                 .k = k,
                                 .v = v,
                                 .causal = Causal::TopLeft,
-                                .window = {left, -1},
-                                .kv_lengths = &rows.kv_lengths});
+                                .window = {window ? layer.sliding_window - 1 : -1, -1},
+                                .kv_lengths = window ? nullptr : &rows.kv_lengths});
     add_linear(ctx, x, seen.reshape({batch, seq, config.hidden_size}), layer.o_proj);
   }
   const Tensor normed = rms_norm(ctx, x, layer.post_attention_layernorm);

@@ -46,7 +46,8 @@ LanguageModel load_language_model(const WeightScope& w, const TextConfig& config
 ///   positions  of x's batch and seq
 ///   tap        "hidden_states.N": x before layer N; the last is the result
 ///
-/// Rows of padding are those of queries that see all real tokens, as in the reference: not zero.
+/// Rows of padding are not zero: they are those of queries that see all real tokens, as in the
+/// reference, or, where layers have a window, of no meaning.
 /// Source: transformers Qwen2_5_VLTextModel.
 Tensor forward(const Context& ctx, const TextConfig& config, const LanguageModel& model, Tensor& x,
                std::span<const std::int64_t> lengths, const Positions& positions,
