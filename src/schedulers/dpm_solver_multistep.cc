@@ -15,32 +15,47 @@ constexpr int kFewSteps = 15;  // below this the last steps take a lower order
 /// Factors of the sample, of the newest prediction and of its first and second differences, of
 /// noise.
 struct Factors {
-  double sample = 0, prediction = 0, first = 0, second = 0, noise = 0;
+  float sample = 0, prediction = 0, first = 0, second = 0, noise = 0;
 };
 
-/// What a step of size h = lambda(to) - lambda(from) multiplies with.
-/// Source: arXiv 2211.01095, appendix A (++) and section 5 (SDE); 2206.00927, appendix B.
+/// What a step of size h = lambda(to) - lambda(from) multiplies with, in f32 and in diffusers'
+/// order. Source: arXiv 2211.01095, appendix A (++) and section 5 (SDE); 2206.00927, appendix B.
 struct StepFactors {
   NoiseLevel from, to;
-  double h;
+  float h;
   bool of_clean, stochastic, heun;
 
   Factors operator()(int order) const noexcept {
-    const double scale = of_clean ? to.alpha : (stochastic ? 2 : 1) * to.sigma;
-    const double rate = of_clean ? (stochastic ? -2 * h : -h) : h;
-    const double phi1 = std::expm1(rate);
-    const double phi2 = std::isinf(rate) ? -1 : phi1 / rate - 1;
-    const double phi3 = std::isinf(rate) ? 0 : (phi1 - rate) / (rate * rate);
-    Factors made;
-    made.sample = of_clean ? to.sigma / from.sigma : to.alpha / from.alpha;
-    if (stochastic && of_clean) made.sample *= std::exp(-h);
-    made.prediction = -scale * phi1;
-    made.first = order == 3 || heun ? -scale * phi2 : -0.5 * scale * phi1;
-    // diffusers adds the half in the SDE form, where the derivation subtracts it; so do we
-    made.second = -scale * (phi3 + (stochastic ? 0.5 : -0.5));
-    if (stochastic)
-      made.noise = to.sigma * std::sqrt(of_clean ? -std::expm1(-2 * h) : std::expm1(2 * h));
+    Factors made = of_clean ? (stochastic ? clean_sde() : clean(order)) : noise(order);
+    if (order == 2 && !heun) made.first = 0.5f * made.prediction;
     return made;
+  }
+
+ private:
+  Factors clean(int order) const noexcept {
+    const float change = exp_f32(-h) - 1.0f;
+    return {.sample = to.sigma / from.sigma,
+            .prediction = -(to.alpha * change),
+            .first = to.alpha * (change / h + 1.0f),
+            .second = order < 3 ? 0 : -(to.alpha * ((change + h) / (h * h) - 0.5f))};
+  }
+
+  Factors clean_sde() const noexcept {
+    const float change = 1.0f - exp_f32(-2.0f * h), twice = 2.0f * h;
+    return {.sample = to.sigma / from.sigma * exp_f32(-h),
+            .prediction = to.alpha * change,
+            .first = to.alpha * (change / -twice + 1.0f),
+            .second = to.alpha * ((change - twice) / (twice * twice) - 0.5f),
+            .noise = to.sigma * std::sqrt(change)};
+  }
+
+  Factors noise(int order) const noexcept {
+    const float change = exp_f32(h) - 1.0f, times = stochastic ? 2 : 1;
+    return {.sample = to.alpha / from.alpha,
+            .prediction = -times * (to.sigma * change),
+            .first = -times * (to.sigma * (change / h - 1.0f)),
+            .second = order < 3 ? 0 : -(to.sigma * ((change - h) / (h * h) - 0.5f)),
+            .noise = stochastic ? to.sigma * std::sqrt(exp_f32(2 * h) - 1.0f) : 0};
   }
 };
 
@@ -135,7 +150,7 @@ Scheduler::Levels DpmSolverMultistep::levels(const StepsRequest& request) const 
   return made;
 }
 
-Scheduler::Mixture DpmSolverMultistep::mixture(double sigma) const noexcept {
+Scheduler::Mixture DpmSolverMultistep::mixture(float sigma) const noexcept {
   const NoiseLevel level = options_.level(sigma);
   return {level.alpha, level.sigma};
 }
@@ -148,24 +163,31 @@ int DpmSolverMultistep::order_at(std::size_t index) const noexcept {
   return std::min({solver_order_, history_.size(), most});
 }
 
+Tensor DpmSolverMultistep::converted(const Context& ctx, const StepArgs& args) const {
+  const float level = sigma(args.index);
+  if (of_clean_) return clean_sample(ctx, options_, level, args.prediction, args.sample);
+  Tensor noise = noise_in_sample(ctx, options_, level, args.prediction, args.sample);
+  if (!options_.thresholding) return noise;
+  return noise_of_thresholded(ctx, options_, level, noise, args.sample);
+}
+
 Tensor DpmSolverMultistep::advance(const Context& ctx, const StepArgs& args) {
   const std::size_t i = args.index;
-  const auto converted = of_clean_ ? clean_sample : noise_in_sample;
-  history_.push(converted(ctx, options_, sigma(i), args.prediction, args.sample));
+  history_.push(converted(ctx, args));
   const int order = order_at(i);
 
   const auto lambda = [&](std::size_t at) { return options_.level(sigma(at)).lambda(); };
   const NoiseLevel from = options_.level(sigma(i)), to = options_.level(sigma(i + 1));
-  const double h = to.lambda() - from.lambda();
+  const float h = to.lambda() - from.lambda();
   const Factors factors = StepFactors{from, to, h, of_clean_, stochastic_, heun_}(order);
   std::array<double, 3> of = {factors.prediction, 0, 0};  // of the predictions, newest first
   if (order >= 2) {
-    const double r0 = (from.lambda() - lambda(i - 1)) / h;
+    const float r0 = (from.lambda() - lambda(i - 1)) / h;
     double of_newer = factors.first, of_older = 0;  // of the two differences
-    double r1 = 1;
+    float r1 = 1;
     if (order == 3) {
       r1 = (lambda(i - 1) - lambda(i - 2)) / h;
-      of_older = -(factors.first * r0 + factors.second) / (r0 + r1);
+      of_older = -(of_newer * r0 + factors.second) / (r0 + r1);
       of_newer -= of_older;
     }
     of[0] += of_newer / r0;

@@ -18,12 +18,13 @@ class DpmSolverMultistep final : public Scheduler {
 
  protected:
   Levels levels(const StepsRequest& request) const override;
-  Mixture mixture(double sigma) const noexcept override;
+  Mixture mixture(float sigma) const noexcept override;
   Tensor advance(const Context& ctx, const StepArgs& args) override;
   void forget() noexcept override { history_.clear(); }
 
  private:
   std::vector<double> own_sigmas(std::vector<double>& timesteps, const StepsRequest& request) const;
+  Tensor converted(const Context& ctx, const StepArgs& args) const;
   int order_at(std::size_t index) const noexcept;
 
   MultistepOptions options_;

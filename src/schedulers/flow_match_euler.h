@@ -20,7 +20,7 @@ class FlowMatchEuler final : public Scheduler {
 
  protected:
   Levels levels(const StepsRequest& request) const override;
-  Mixture mixture(double sigma) const noexcept override { return {1 - sigma, sigma}; }
+  Mixture mixture(float sigma) const noexcept override { return {1 - sigma, sigma}; }
   Tensor advance(const Context& ctx, const StepArgs& args) override;
 
  private:

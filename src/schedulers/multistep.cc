@@ -7,8 +7,20 @@
 
 namespace annulus {
 
-double NoiseLevel::lambda() const noexcept {
-  return std::log(alpha) - std::log(sigma);
+float log_f32(float x) noexcept {
+  return static_cast<float>(std::log(double{x}));
+}
+
+float exp_f32(float x) noexcept {
+  return static_cast<float>(std::exp(double{x}));
+}
+
+float expm1_f32(float x) noexcept {
+  return static_cast<float>(std::expm1(double{x}));
+}
+
+float NoiseLevel::lambda() const noexcept {
+  return log_f32(alpha) - log_f32(sigma);
 }
 
 SigmaSpacing read_spacing(SchedulerOptions& options) {
@@ -46,20 +58,20 @@ MultistepOptions MultistepOptions::read(SchedulerOptions& options) {
   return made;
 }
 
-NoiseLevel MultistepOptions::level(double sigma) const noexcept {
+NoiseLevel MultistepOptions::level(float sigma) const noexcept {
   if (use_flow_sigmas) return {1 - sigma, sigma};
-  const double alpha = 1 / std::sqrt(sigma * sigma + 1);
+  const float alpha = 1 / std::sqrt(sigma * sigma + 1);
   return {alpha, sigma * alpha};
 }
 
-Tensor clean_sample(const Context& ctx, const MultistepOptions& options, double sigma,
+Tensor clean_sample(const Context& ctx, const MultistepOptions& options, float sigma,
                     const Tensor& prediction, const Tensor& sample) {
   const NoiseLevel level = options.level(sigma);
   double of_sample = 0, of_prediction = 1;
   switch (options.prediction) {
     case Prediction::Epsilon:
-      of_sample = 1 / level.alpha;
-      of_prediction = -level.sigma / level.alpha;
+      of_sample = 1 / double{level.alpha};
+      of_prediction = -double{level.sigma} / level.alpha;
       break;
     case Prediction::Velocity:
       of_sample = level.alpha;
@@ -77,7 +89,7 @@ Tensor clean_sample(const Context& ctx, const MultistepOptions& options, double 
   return thresholded(ctx, clean, options.dynamic_thresholding_ratio, options.sample_max_value);
 }
 
-Tensor noise_in_sample(const Context& ctx, const MultistepOptions& options, double sigma,
+Tensor noise_in_sample(const Context& ctx, const MultistepOptions& options, float sigma,
                        const Tensor& prediction, const Tensor& sample) {
   const NoiseLevel level = options.level(sigma);
   double of_sample = 0, of_prediction = 1;
@@ -87,8 +99,8 @@ Tensor noise_in_sample(const Context& ctx, const MultistepOptions& options, doub
       of_prediction = level.alpha;
       break;
     case Prediction::Sample:
-      of_sample = 1 / level.sigma;
-      of_prediction = -level.alpha / level.sigma;
+      of_sample = 1 / double{level.sigma};
+      of_prediction = -double{level.alpha} / level.sigma;
       break;
     case Prediction::Flow:
       throw Error(ErrorCode::Unsupported,
@@ -97,13 +109,17 @@ Tensor noise_in_sample(const Context& ctx, const MultistepOptions& options, doub
     case Prediction::Epsilon:
       break;
   }
-  Tensor noise = weighted_sum(ctx, {{of_sample, &sample}, {of_prediction, &prediction}});
-  if (!options.thresholding) return noise;
-  const Tensor clean =
-      weighted_sum(ctx, {{1 / level.alpha, &sample}, {-level.sigma / level.alpha, &noise}});
+  return weighted_sum(ctx, {{of_sample, &sample}, {of_prediction, &prediction}});
+}
+
+Tensor noise_of_thresholded(const Context& ctx, const MultistepOptions& options, float sigma,
+                            const Tensor& noise, const Tensor& sample) {
+  const NoiseLevel level = options.level(sigma);
+  const double alpha = level.alpha, spread = level.sigma;
+  const Tensor clean = weighted_sum(ctx, {{1 / alpha, &sample}, {-spread / alpha, &noise}});
   const Tensor cut =
       thresholded(ctx, clean, options.dynamic_thresholding_ratio, options.sample_max_value);
-  return weighted_sum(ctx, {{1 / level.sigma, &sample}, {-level.alpha / level.sigma, &cut}});
+  return weighted_sum(ctx, {{1 / spread, &sample}, {-alpha / spread, &cut}});
 }
 
 void PredictionHistory::push(Tensor prediction) {

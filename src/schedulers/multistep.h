@@ -13,11 +13,18 @@
 
 namespace annulus {
 
-/// A noisy sample is alpha * clean + sigma * noise. Not a number where a level has none.
+/// A noisy sample is alpha * clean + sigma * noise. In f32, as all arithmetic of these solvers on
+/// levels: small differences of logarithms divide each other, so that its rounding is part of the
+/// result.
 struct NoiseLevel {
-  double alpha = 1, sigma = 0;
-  double lambda() const noexcept;  // log(alpha / sigma); infinite where sigma is 0
+  float alpha = 1, sigma = 0;
+  float lambda() const noexcept;  // log(alpha / sigma); infinite where sigma is 0
 };
+
+// torch's f32 functions are nearly always correctly rounded; the C library's are less often.
+float log_f32(float x) noexcept;
+float exp_f32(float x) noexcept;
+float expm1_f32(float x) noexcept;
 
 enum class Prediction { Epsilon, Sample, Velocity, Flow };
 
@@ -39,19 +46,23 @@ struct MultistepOptions {
 
   /// The level named sigma: of a flow (alpha = 1 - sigma), else of noise whose variance is
   /// preserved.
-  NoiseLevel level(double sigma) const noexcept;
+  NoiseLevel level(float sigma) const noexcept;
 };
 
 /// Karras, exponential or beta as use_*_sigmas say. Throws Unsupported when more than one is set.
 SigmaSpacing read_spacing(SchedulerOptions& options);
 
 /// The clean sample that a prediction stands for, thresholded where the options say so.
-Tensor clean_sample(const Context& ctx, const MultistepOptions& options, double sigma,
+Tensor clean_sample(const Context& ctx, const MultistepOptions& options, float sigma,
                     const Tensor& prediction, const Tensor& sample);
 
-/// The noise that a prediction stands for. Throws Unsupported for a flow.
-Tensor noise_in_sample(const Context& ctx, const MultistepOptions& options, double sigma,
+/// The noise that a prediction stands for, not thresholded. Throws Unsupported for a flow.
+Tensor noise_in_sample(const Context& ctx, const MultistepOptions& options, float sigma,
                        const Tensor& prediction, const Tensor& sample);
+
+/// `noise` again, after the clean sample that belongs to it was thresholded.
+Tensor noise_of_thresholded(const Context& ctx, const MultistepOptions& options, float sigma,
+                            const Tensor& noise, const Tensor& sample);
 
 /// The converted predictions of the last steps, newest first.
 class PredictionHistory {

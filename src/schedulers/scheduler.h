@@ -83,11 +83,11 @@ class Scheduler {
   };
 
   virtual Levels levels(const StepsRequest& request) const = 0;
-  virtual Mixture mixture(double sigma) const noexcept = 0;
+  virtual Mixture mixture(float sigma) const noexcept = 0;
   virtual Tensor advance(const Context& ctx, const StepArgs& args) = 0;
   virtual void forget() noexcept {}  // what earlier steps left
 
-  double sigma(std::size_t index) const noexcept { return double{sigmas_[index]}; }
+  float sigma(std::size_t index) const noexcept { return sigmas_[index]; }
 
  private:
   std::vector<float> timesteps_, sigmas_;

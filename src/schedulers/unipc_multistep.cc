@@ -10,9 +10,9 @@ namespace {
 
 constexpr int kMostOrder = 6;  // weighted_sum takes two terms more
 
-/// Solves matrix x = right by elimination with pivots; both are consumed. A singular system gives
-/// factors that are not finite, which weighted_sum refuses.
-std::vector<double> solved(std::vector<std::vector<double>> matrix, std::vector<double> right) {
+/// Solves matrix x = right in f32 by elimination with pivots, as LAPACK's getrf and getrs do. A
+/// singular system gives factors that are not finite, which weighted_sum refuses.
+std::vector<float> solved(std::vector<std::vector<float>> matrix, std::vector<float> right) {
   const std::size_t size = right.size();
   for (std::size_t column = 0; column < size; ++column) {
     std::size_t pivot = column;
@@ -20,8 +20,9 @@ std::vector<double> solved(std::vector<std::vector<double>> matrix, std::vector<
       if (std::abs(matrix[row][column]) > std::abs(matrix[pivot][column])) pivot = row;
     std::swap(matrix[column], matrix[pivot]);
     std::swap(right[column], right[pivot]);
+    const float inverse = 1.0f / matrix[column][column];
     for (std::size_t row = column + 1; row < size; ++row) {
-      const double factor = matrix[row][column] / matrix[column][column];
+      const float factor = matrix[row][column] * inverse;
       for (std::size_t k = column; k < size; ++k) matrix[row][k] -= factor * matrix[column][k];
       right[row] -= factor * right[column];
     }
@@ -35,19 +36,19 @@ std::vector<double> solved(std::vector<std::vector<double>> matrix, std::vector<
 
 }  // namespace
 
-/// The quantities of one step that predictor and corrector share, named as in the paper.
+/// The quantities of one step that predictor and corrector share, named as in the paper; f32.
 struct UniPcMultistep::Step {
-  double sample = 0;      // factor of the sample
-  double newest = 0;      // factor of the prediction at the step's start
-  double scale = 0;       // of the weighted differences: alpha_t B(h), or sigma_t B(h)
-  std::vector<double> r;  // places of earlier predictions in units of h, then 1
-  std::vector<double> b;  // right side of the conditions on the weights
+  float sample = 0;      // factor of the sample
+  float newest = 0;      // factor of the prediction at the step's start
+  float scale = 0;       // of the weighted differences: alpha_t B(h), or sigma_t B(h)
+  std::vector<float> r;  // places of earlier predictions in units of h, then 1
+  std::vector<float> b;  // right side of the conditions on the weights
 
   /// Weights of the first `count` differences so that conditions 1 .. count hold.
-  std::vector<double> weights(std::size_t count) const {
-    std::vector<std::vector<double>> powers(count, std::vector<double>(count));
-    for (std::size_t row = 0; row < count; ++row)
-      for (std::size_t i = 0; i < count; ++i) powers[row][i] = std::pow(r[i], row);
+  std::vector<float> weights(std::size_t count) const {
+    std::vector<std::vector<float>> powers(count, std::vector<float>(count, 1.0f));
+    for (std::size_t row = 1; row < count; ++row)
+      for (std::size_t i = 0; i < count; ++i) powers[row][i] = powers[row - 1][i] * r[i];
     return solved(std::move(powers), {b.begin(), b.begin() + static_cast<std::ptrdiff_t>(count)});
   }
 };
@@ -154,7 +155,7 @@ Scheduler::Levels UniPcMultistep::levels(const StepsRequest& request) const {
   return made;
 }
 
-Scheduler::Mixture UniPcMultistep::mixture(double sigma) const noexcept {
+Scheduler::Mixture UniPcMultistep::mixture(float sigma) const noexcept {
   const NoiseLevel level = options_.level(sigma);
   return {level.alpha, level.sigma};
 }
@@ -162,23 +163,24 @@ Scheduler::Mixture UniPcMultistep::mixture(double sigma) const noexcept {
 /// The step from level `from` to level `to`; earlier predictions are those before `from`.
 UniPcMultistep::Step UniPcMultistep::between(std::size_t from, std::size_t to, int order) const {
   const NoiseLevel start = options_.level(sigma(from)), end = options_.level(sigma(to));
-  const double h = end.lambda() - start.lambda(), hh = of_clean_ ? -h : h;
-  const double phi1 = std::expm1(hh), bh = bh1_ ? hh : phi1;
-  const double outer = of_clean_ ? end.alpha : end.sigma;
+  const float h = end.lambda() - start.lambda(), hh = of_clean_ ? -h : h;
+  const float phi1 = expm1_f32(hh), bh = bh1_ ? hh : phi1;
+  const float outer = of_clean_ ? end.alpha : end.sigma;
   Step step;
   step.sample = of_clean_ ? end.sigma / start.sigma : end.alpha / start.alpha;
-  step.newest = -outer * phi1;
+  step.newest = -(outer * phi1);
   step.scale = outer * bh;
   for (int ago = 1; ago < order; ++ago) {
-    const double lambda = options_.level(sigma(from - static_cast<std::size_t>(ago))).lambda();
+    const float lambda = options_.level(sigma(from - static_cast<std::size_t>(ago))).lambda();
     step.r.push_back((lambda - start.lambda()) / h);
   }
   step.r.push_back(1);
-  double phi = phi1 / hh - 1, factorial = 1;
+  float phi = phi1 / hh - 1;
+  int factorial = 1;
   for (int i = 1; i <= order; ++i) {
-    step.b.push_back(phi * factorial / bh);
+    step.b.push_back(phi * static_cast<float>(factorial) / bh);
     factorial *= i + 1;
-    phi = phi / hh - 1 / factorial;
+    phi = phi / hh - static_cast<float>(1.0 / factorial);
   }
   return step;
 }
@@ -190,9 +192,9 @@ Tensor UniPcMultistep::predicted(const Context& ctx, std::size_t index, const Te
   std::vector<Weighted> terms = {{step.sample, &sample}, {0, &history_[0]}};
   if (order > 1) {
     const std::size_t earlier = static_cast<std::size_t>(order) - 1;
-    const std::vector<double> rho = order == 2 ? std::vector<double>{0.5} : step.weights(earlier);
+    const std::vector<float> rho = order == 2 ? std::vector<float>{0.5f} : step.weights(earlier);
     for (std::size_t i = 0; i < earlier; ++i) {
-      const double factor = -step.scale * rho[i] / step.r[i];
+      const double factor = -double{step.scale} * rho[i] / step.r[i];
       terms.push_back({factor, &history_[static_cast<int>(i) + 1]});
       newest -= factor;
     }
@@ -206,13 +208,13 @@ Tensor UniPcMultistep::corrected(const Context& ctx, std::size_t index,
                                  const Tensor& newest) const {
   const Step step = between(index - 1, index, last_order_);
   const std::size_t order = static_cast<std::size_t>(last_order_);
-  const std::vector<double> rho = order == 1 ? std::vector<double>{0.5} : step.weights(order);
-  const double of_newest = -step.scale * rho.back();
+  const std::vector<float> rho = order == 1 ? std::vector<float>{0.5f} : step.weights(order);
+  const double of_newest = -double{step.scale} * rho.back();
   double of_start = step.newest - of_newest;
   std::vector<Weighted> terms = {
       {step.sample, &last_sample_}, {0, &history_[0]}, {of_newest, &newest}};
   for (std::size_t i = 0; i + 1 < order; ++i) {
-    const double factor = -step.scale * rho[i] / step.r[i];
+    const double factor = -double{step.scale} * rho[i] / step.r[i];
     terms.push_back({factor, &history_[static_cast<int>(i) + 1]});
     of_start -= factor;
   }

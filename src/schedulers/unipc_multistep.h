@@ -17,7 +17,7 @@ class UniPcMultistep final : public Scheduler {
 
  protected:
   Levels levels(const StepsRequest& request) const override;
-  Mixture mixture(double sigma) const noexcept override;
+  Mixture mixture(float sigma) const noexcept override;
   Tensor advance(const Context& ctx, const StepArgs& args) override;
   void forget() noexcept override;
 
