@@ -136,7 +136,8 @@ struct EmbeddingArgs {
 };
 
 /// out = softmax(x + mask) over the last axis; lse is the log-sum-exp of each row, where not null.
-/// A row of -inf gives 0 and -inf.
+/// Where the mask is -inf, x counts for nothing whatever it is (NaN included). A row of -inf gives
+/// 0 and -inf.
 struct SoftmaxArgs {
   const Tensor& x;     // [batch, rows, columns]
   const Tensor* mask;  // broadcast to x by its strides (same shape); f32; or null

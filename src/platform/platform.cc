@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "platform/cpu/cpu_platform.h"
 #include "platform/reference/reference_platform.h"
 
 namespace annulus {
@@ -12,7 +13,8 @@ std::optional<std::string> always_there() {
   return std::nullopt;
 }
 
-constexpr std::array<PlatformEntry, 1> kPlatforms = {{
+constexpr std::array<PlatformEntry, 2> kPlatforms = {{
+    {"cpu", true, probe_cpu, make_cpu_platform},
     {"reference", false, always_there, make_reference_platform},
 }};
 

@@ -31,8 +31,9 @@ class Platform {
   virtual std::string_view name() const noexcept = 0;  // "cpu", "reference", "ascend"
   virtual std::string description()
       const = 0;  // for people: "avx512_bf16, 2 threads, oneDNN 2.6.3"
-  virtual std::string isa() const = 0;                 // the instruction set in use, "" where there is none to name
-  virtual int threads() const noexcept = 0;            // that its operations may use
+  virtual std::string isa()
+      const = 0;  // the instruction set in use, "" where there is none to name
+  virtual int threads() const noexcept = 0;  // that its operations may use
   virtual std::span<Device* const> devices() const noexcept = 0;
   virtual const OpTable& ops() const noexcept = 0;
 

@@ -8,7 +8,7 @@ namespace annulus {
 
 /// Host memory with a caching allocator. Work is immediate: streams carry nothing, events are
 /// always reached.
-class HostDevice final : public Device {
+class HostDevice : public Device {
  public:
   /// `threads`: how many threads its operations may use (ranks that are threads share the cores).
   explicit HostDevice(int threads, std::string name = "cpu");

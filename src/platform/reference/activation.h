@@ -7,19 +7,21 @@
 
 namespace annulus::reference {
 
-inline double activated(Activation activation, double x) noexcept {
+template <class Real>
+Real activated(Activation activation, Real x) noexcept {
   switch (activation) {
     case Activation::None:
       return x;
     case Activation::Silu:
       return x / (1 + std::exp(-x));
     case Activation::GeluTanh:
-      return 0.5 * x *
-             (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+      return x / 2 *
+             (1 + std::tanh(std::sqrt(2 / std::numbers::pi_v<Real>) *
+                            (x + static_cast<Real>(0.044715) * x * x * x)));
     case Activation::GeluErf:
-      return 0.5 * x * (1 + std::erf(x / std::numbers::sqrt2));
+      return x / 2 * (1 + std::erf(x / std::numbers::sqrt2_v<Real>));
     case Activation::QuickGelu:
-      return x / (1 + std::exp(-1.702 * x));
+      return x / (1 + std::exp(static_cast<Real>(-1.702) * x));
     case Activation::Relu:
       return x < 0 ? 0 : x;
   }

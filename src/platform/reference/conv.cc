@@ -1,23 +1,25 @@
 #include "base/parallel_for.h"
-#include "platform/reference/doubles.h"
 #include "platform/reference/ops.h"
+#include "platform/reference/values.h"
 #include "tensor/host_device.h"
 
 namespace annulus::reference {
 
+template <class Real>
 void conv(Stream& stream, Workspace&, const ConvArgs& args) {
   const Shape& in_shape = args.x.shape();
   const Shape& out_shape = args.out.shape();
   const Shape& kernel = args.weight.shape();  // [out, in, kt, kh, kw]
   const std::int64_t in = kernel[1], outputs = kernel[0];
   if (out_shape.elements() == 0) return;
-  const Doubles x = doubles(stream, args.x), bias = doubles(stream, args.bias);
-  const Doubles weight = doubles(stream, args.weight.permute({0, 2, 3, 4, 1}));  // in is last
-  const Doubles out = room(stream, out_shape);
+  const Values<Real> x = values<Real>(stream, args.x), bias = values<Real>(stream, args.bias);
+  const Values<Real> weight =
+      values<Real>(stream, args.weight.permute({0, 2, 3, 4, 1}));  // in is last
+  const Values<Real> out = room<Real>(stream, out_shape);
 
   const auto pixel = [&](std::int64_t batch, std::int64_t frame, std::int64_t row,
                          std::int64_t column, std::int64_t output) {
-    double sum = bias.present() ? bias[output] : 0;
+    Real sum = bias.present() ? bias[output] : 0;
     for (std::int64_t t = 0; t < kernel[2]; ++t)
       for (std::int64_t h = 0; h < kernel[3]; ++h)
         for (std::int64_t w = 0; w < kernel[4]; ++w) {
@@ -31,7 +33,7 @@ void conv(Stream& stream, Workspace&, const ConvArgs& args) {
           const std::int64_t from =
               ((batch * in_shape[1] + from_frame) * in_shape[2] + from_row) * in_shape[3] +
               from_column;
-          sum += dot(x.data() + from * in, weight.data() + tap * in, in);
+          sum = dot(x.data() + from * in, weight.data() + tap * in, in, sum);
         }
     return sum;
   };
@@ -50,10 +52,11 @@ void conv(Stream& stream, Workspace&, const ConvArgs& args) {
   store(stream, out, args.out);
 }
 
+template <class Real>
 void upsample_nearest(Stream& stream, Workspace&, const UpsampleNearestArgs& args) {
   const Shape& shape = args.out.shape();
   const std::int64_t height = shape[2], width = shape[3], channels = shape[4];
-  const Doubles x = doubles(stream, args.x), out = room(stream, shape);
+  const Values<Real> x = values<Real>(stream, args.x), out = room<Real>(stream, shape);
   for (std::int64_t i = 0; i < shape.elements(); ++i) {
     const std::int64_t channel = i % channels, column = i / channels % width,
                        row = i / channels / width % height, picture = i / channels / width / height;
@@ -62,5 +65,10 @@ void upsample_nearest(Stream& stream, Workspace&, const UpsampleNearestArgs& arg
   }
   store(stream, out, args.out);
 }
+
+template void conv<double>(Stream&, Workspace&, const ConvArgs&);
+template void conv<float>(Stream&, Workspace&, const ConvArgs&);
+template void upsample_nearest<double>(Stream&, Workspace&, const UpsampleNearestArgs&);
+template void upsample_nearest<float>(Stream&, Workspace&, const UpsampleNearestArgs&);
 
 }  // namespace annulus::reference

@@ -2,22 +2,26 @@
 #include <cmath>
 #include <limits>
 
-#include "platform/reference/doubles.h"
 #include "platform/reference/ops.h"
+#include "platform/reference/values.h"
 
 namespace annulus::reference {
 
+template <class Real>
 void softmax(Stream& stream, Workspace&, const SoftmaxArgs& args) {
-  constexpr double kNothing = -std::numeric_limits<double>::infinity();
+  constexpr Real kNothing = -std::numeric_limits<Real>::infinity();
   const std::int64_t batch = args.x.shape()[0], rows = args.x.shape()[1],
                      columns = args.x.shape()[2];
-  const Doubles x = doubles(stream, args.x), mask = doubles(stream, args.mask);
-  const Doubles lse = room(stream, {batch, rows});
+  const Values<Real> x = values<Real>(stream, args.x), mask = values<Real>(stream, args.mask);
+  const Values<Real> lse = room<Real>(stream, {batch, rows});
   for (std::int64_t row = 0; row < batch * rows; ++row) {
-    double* const values = x.data() + row * columns;
-    double most = kNothing, sum = 0;
+    Real* const values = x.data() + row * columns;
+    Real most = kNothing, sum = 0;
     for (std::int64_t i = 0; i < columns; ++i) {
-      if (mask.present()) values[i] += mask[row * columns + i];
+      if (mask.present()) {
+        const Real added = mask[row * columns + i];
+        values[i] = added == kNothing ? kNothing : values[i] + added;
+      }
       most = std::isnan(values[i]) ? values[i] : std::max(most, values[i]);
     }
     for (std::int64_t i = 0; i < columns; ++i) {
@@ -30,5 +34,8 @@ void softmax(Stream& stream, Workspace&, const SoftmaxArgs& args) {
   store(stream, x, args.out);
   if (args.lse != nullptr) store(stream, lse, *args.lse);
 }
+
+template void softmax<double>(Stream&, Workspace&, const SoftmaxArgs&);
+template void softmax<float>(Stream&, Workspace&, const SoftmaxArgs&);
 
 }  // namespace annulus::reference
