@@ -1,0 +1,99 @@
+// Attention with its log-sum-exp, by itself: what a program that has its own tensors needs to
+// spread attention over devices. Link annulus::attention (CMake) or annulus-attention (pkg-config);
+// nothing else is needed, oneDNN neither.
+//
+//   std::vector<float> q(...), k(...), v(...), out(...), lse(...);
+//   annulus::attention::Attention attention;
+//   attention.run({.q = {q.data(), {1, 5, 2, 8}}, .k = {k.data(), {1, 7, 2, 8}},
+//                  .v = {v.data(), {1, 7, 2, 8}}},
+//                 {out.data(), {1, 5, 2, 8}}, {lse.data(), {1, 2, 5}});
+//
+// Conventions (masks, alignment of causal, rows that see no key): docs/attention.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace annulus::attention {
+
+enum class DType : std::uint8_t { F32, F16, BF16, I32, Bool };
+
+/// The caller's memory as a strided array that is read. Default: absent.
+struct Input {
+  const void* data = nullptr;
+  DType dtype = DType::F32;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;  // elements, >= 0; empty: contiguous
+
+  Input() = default;
+  Input(const void* memory, DType type, std::vector<std::int64_t> extents,
+        std::vector<std::int64_t> steps = {});
+  Input(const float* memory, std::vector<std::int64_t> extents,
+        std::vector<std::int64_t> steps = {});
+  Input(const std::int32_t* memory, std::vector<std::int64_t> extents);
+  Input(const bool* memory, std::vector<std::int64_t> extents,
+        std::vector<std::int64_t> steps = {});
+};
+
+/// The caller's memory as a strided array that is written. Default: absent.
+struct Output {
+  void* data = nullptr;
+  DType dtype = DType::F32;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;  // elements, >= 0; empty: contiguous
+
+  Output() = default;
+  Output(void* memory, DType type, std::vector<std::int64_t> extents,
+         std::vector<std::int64_t> steps = {});
+  Output(float* memory, std::vector<std::int64_t> extents, std::vector<std::int64_t> steps = {});
+};
+
+enum class Causal : std::uint8_t { No, TopLeft, BottomRight };
+
+/// What is computed: out = softmax(scale * q k^T + mask) v. Masks combine.
+///
+///   packed sequences: q [tokens_q, heads, head_dim], k, v [tokens_kv, kv_heads, head_dim], and
+///   both cu_seqlens
+struct Arguments {
+  Input q;                     // [batch, seq_q, heads, head_dim] f32, f16 or bf16
+  Input k, v;                  // [batch, seq_kv, kv_heads, head_dim], as q; heads % kv_heads = 0
+  float scale = 0;             // multiplies q.k; 0: 1 / sqrt(head_dim)
+  Causal causal = Causal::No;  // which diagonal, when the lengths differ
+  std::array<std::int64_t, 2> window = {-1, -1};  // keys left and right of the diagonal; -1: all
+  Input kv_lengths = {};  // [batch] i32: keys at or past the length are not seen
+  Input mask = {};  // [batch | 1, heads | 1, seq_q | 1, seq_kv]; bool: true = seen; else added
+  Input cu_seqlens_q = {};  // [sequences + 1] i32, rising from 0 to tokens_q
+  Input cu_seqlens_k = {};  // [sequences + 1] i32, rising from 0 to tokens_kv
+};
+
+/// Computes on the CPU. Calls may come from several threads, each with its own object.
+class Attention {
+ public:
+  /// threads 0: as many as the process may use. Backends: "flash" (the best instruction set that
+  /// the CPU has), "reference" (double precision, slow: an oracle for tests). Throws
+  /// std::runtime_error for an unknown name.
+  explicit Attention(int threads = 0, std::string_view backend = "flash");
+  ~Attention();
+  Attention(Attention&&) noexcept;
+  Attention& operator=(Attention&&) noexcept;
+
+  /// out [as q], q's dtype or f32, written. lse [batch, heads, seq_q] (packed: [heads, tokens_q])
+  /// f32, natural logarithm, written unless absent. A row that sees no key gives 0 and -infinity.
+  /// Throws std::runtime_error, saying what was wanted and what was found, for arguments that
+  /// contradict each other or that the backend does not serve.
+  void run(const Arguments& arguments, const Output& out, const Output& lse = {});
+
+  /// Folds attention over other keys into a result: out and lse updated as if all keys had been
+  /// seen at once. out, part_out [batch, seq_q, heads, head_dim] f32; lse, part_lse [batch, heads,
+  /// seq_q] f32. Throws as run.
+  void merge(const Output& out, const Output& lse, const Input& part_out, const Input& part_lse);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace annulus::attention

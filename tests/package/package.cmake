@@ -1,0 +1,54 @@
+# cmake -DBUILD= -DFOLDER= -DCONSUMER= -DCOMPILER= -DGENERATOR= -DWITH_ENGINE= -DLIBDIR= -P package.cmake: see CMakeLists.txt.
+
+# must(WHAT COMMAND...): runs it; a failure ends the test with its output.
+function(must what)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${what} failed (${status}):\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+set(prefix ${FOLDER}/installed)
+file(REMOVE_RECURSE ${prefix} ${FOLDER}/by_cmake ${FOLDER}/by_pkg_config)
+must("installing" ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
+
+# All that an installed copy shows of our headers is include/annulus.
+file(GLOB shown RELATIVE ${prefix}/include ${prefix}/include/*)
+if(NOT shown STREQUAL "annulus")
+  message(FATAL_ERROR "wanted include/annulus alone, found: ${shown}")
+endif()
+
+set(programs attention)
+if(WITH_ENGINE)
+  list(APPEND programs engine)
+endif()
+
+must("configuring by find_package" ${CMAKE_COMMAND} -S ${CONSUMER} -B ${FOLDER}/by_cmake -G ${GENERATOR}
+  -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${COMPILER} "-DPROGRAMS=${programs}")
+must("building by find_package" ${CMAKE_COMMAND} --build ${FOLDER}/by_cmake)
+
+file(MAKE_DIRECTORY ${FOLDER}/by_pkg_config)
+set(ENV{PKG_CONFIG_PATH} ${prefix}/${LIBDIR}/pkgconfig)
+foreach(program IN LISTS programs)
+  must("pkg-config" pkg-config --cflags --libs annulus-${program})
+  separate_arguments(flags UNIX_COMMAND "${output}")
+  must("compiling by pkg-config" ${COMPILER} -std=c++20 ${CONSUMER}/${program}.cc -o ${FOLDER}/by_pkg_config/${program} ${flags})
+endforeach()
+
+foreach(way by_cmake by_pkg_config)
+  foreach(program IN LISTS programs)
+    set(arguments "")
+    if(program STREQUAL "engine")
+      set(arguments ${prefix}/share/annulus/storybook)
+    endif()
+    must("running ${program} ${way}" ${FOLDER}/${way}/${program} ${arguments})
+    message("${program} ${way}: ${output}")
+  endforeach()
+endforeach()
+
+# The attention library alone must not bring the engine's libraries.
+must("reading what the program needs" ldd ${FOLDER}/by_cmake/attention)
+if(output MATCHES "dnnl|OpenCL|png|pcre")
+  message(FATAL_ERROR "annulus::attention brings libraries that it does not use:\n${output}")
+endif()
