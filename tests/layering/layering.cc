@@ -132,26 +132,29 @@ std::vector<Offence> includes_to_the_right(const std::vector<SourceFile>& files)
 }
 
 std::vector<Offence> foreign_forward_declarations(const std::vector<SourceFile>& files) {
-  static const std::regex definition(
-      R"((?:^|[;{}>]|\bexport)\s*(?:class|struct|enum\s+class|enum\s+struct|enum|union)\s+(?:\[\[[^\]]*\]\]\s*|alignas\s*\([^)]*\)\s*)?(\w+)\s*(?:final\s*)?(?::[^:;{]*[^;{]*)?\{)");
-  static const std::regex declaration(
-      R"(\b(?:class|struct|enum\s+class|enum\s+struct|enum|union)\s+((?:\w+::)*)(\w+)\s*(?::\s*[\w:]+\s*)?;)");
+  static const std::string kind = R"((?:class|struct|union|enum(?:\s+(?:class|struct))?)\s+)";
+  static const std::string attributes = R"((?:\[\[[^\]]*\]\]\s*|alignas\s*\([^)]*\)\s*)?)";
+  static const std::regex definition(R"((?:^|[;{}>])\s*)" + kind + attributes +
+                                     R"((?:\w+::)*(\w+)\s*(?:final\s*)?(?::[^:;{][^;{]*)?\{)");
+  static const std::regex declaration("\\b" + kind + R"((?:\w+::)*(\w+)\s*(?::\s*[\w:]+\s*)?;)");
 
   std::map<std::string, std::set<std::string>> homes;  // type -> folders that define it
+  std::set<std::string> public_types;                  // those that some header defines
   for (const SourceFile& file : files) {
     const std::string code = code_of(file.text);
-    for (std::sregex_iterator at(code.begin(), code.end(), definition), end; at != end; ++at)
+    for (std::sregex_iterator at(code.begin(), code.end(), definition), end; at != end; ++at) {
       homes[at->str(1)].insert(folder_of(file.path));
+      if (!file.path.ends_with(".cc")) public_types.insert(at->str(1));
+    }
   }
 
   std::vector<Offence> offences;
   for (const SourceFile& file : files) {
     for_each_line(file, [&](int number, const std::string& line) {
       for (std::sregex_iterator at(line.begin(), line.end(), declaration), end; at != end; ++at) {
-        const auto home = homes.find(at->str(2));
-        if (home == homes.end() || home->second.contains(folder_of(file.path))) continue;
-        offences.push_back(
-            {file.path, number, at->str(2) + " belongs to " + *home->second.begin()});
+        const std::string name = at->str(1);
+        if (!public_types.contains(name) || homes[name].contains(folder_of(file.path))) continue;
+        offences.push_back({file.path, number, name + " belongs to " + *homes[name].begin()});
       }
     });
   }

@@ -85,14 +85,21 @@ TEST(LayeringRules, UnknownFoldersAndSpellingsAreFound) {
 
 TEST(LayeringRules, AForwardDeclarationOfAnotherFoldersTypeIsFound) {
   const std::vector<SourceFile> files = {
-      {"nn/context.h", "struct Context : Base {\n  int x;\n};\nenum class Mode : int { A };\n"},
+      {"nn/context.h",
+       "struct Context : Base {\n  int x;\n};\nenum class Mode : int { A };\nstruct [[nodiscard]] "
+       "Way "
+       "{};\n"},
+      {"nn/step.cc", "struct Hidden {};\nstruct Step {};\n"},
+      {"schedulers/own.h", "class Own {\n  struct Step;\n};\n"},
+      {"schedulers/own.cc", "struct Own::Step {};\n"},
       {"tensor/tensor.h",
        "class Tensor;\nstruct Context;\nenum class Mode : int;\nstruct Library;\nclass Tensor "
-       "final {};\n"
-       "// struct Context;\n"}};
+       "final "
+       "{};\nstruct Hidden;\nstruct Way;\n// struct Context;\n"}};
   EXPECT_EQ(foreign_forward_declarations(files),
             (std::vector<Offence>{{"tensor/tensor.h", 2, "Context belongs to nn"},
-                                  {"tensor/tensor.h", 3, "Mode belongs to nn"}}));
+                                  {"tensor/tensor.h", 3, "Mode belongs to nn"},
+                                  {"tensor/tensor.h", 7, "Way belongs to nn"}}));
 }
 
 TEST(LayeringRules, OpenMpElsewhereIsFoundAndItsNameInACommentIsNot) {
