@@ -29,8 +29,8 @@ double fraction(double x, double a, double b) noexcept {
 double share_below(double x, double a, double b) noexcept {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
-  const double scale = std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) +
-                                a * std::log(x) + b * std::log1p(-x));
+  const double scale =
+      std::tgamma(a + b) / (std::tgamma(a) * std::tgamma(b)) * std::pow(x, a) * std::pow(1 - x, b);
   return x < (a + 1) / (a + b + 2) ? scale * fraction(x, a, b) / a
                                    : 1 - scale * fraction(1 - x, b, a) / b;
 }

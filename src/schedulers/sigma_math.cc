@@ -24,9 +24,10 @@ std::vector<double> linspace(double start, double stop, int count) {
 
 std::vector<double> rounded_arange(double start, double stop, double step) {
   const double count = std::ceil((stop - start) / step);
-  std::vector<double> values;
   const double delta = (start + step) - start;  // numpy steps by the difference of the first two
-  for (int i = 0; i < count; ++i) values.push_back(std::nearbyint(start + i * delta));
+  std::vector<double> values(count > 0 ? static_cast<std::size_t>(count) : 0);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = std::nearbyint(start + static_cast<double>(i) * delta);
   return values;
 }
 

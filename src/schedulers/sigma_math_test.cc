@@ -62,8 +62,8 @@ TEST(SpacedSigmas, EndAtTheGivenLevels) {
 }
 
 TEST(TimestepOf, InvertsTheTrainingLevels) {
-  std::vector<float> logs;
-  for (int t = 0; t < 50; ++t) logs.push_back(-3.0f + 0.125f * static_cast<float>(t));
+  std::vector<float> logs(50);
+  for (std::size_t t = 0; t < logs.size(); ++t) logs[t] = -3.0f + 0.125f * static_cast<float>(t);
   for (const double t : {0.0, 0.5, 17.25, 49.0})
     EXPECT_NEAR(timestep_of(std::exp(-3.0 + 0.125 * t), logs), t, 1e-9);
   EXPECT_EQ(timestep_of(0, logs), 0);

@@ -152,9 +152,9 @@ constexpr std::array<Rule, 19> kRules = {{
 }};
 
 std::vector<std::uint64_t> numbers_in(const std::string& name) {
-  static const std::regex kDigits("[0-9]+");
+  const std::regex digits("[0-9]+");
   std::vector<std::uint64_t> numbers;
-  for (std::sregex_iterator at(name.begin(), name.end(), kDigits), end; at != end; ++at)
+  for (std::sregex_iterator at(name.begin(), name.end(), digits), end; at != end; ++at)
     numbers.push_back(std::stoull(at->str()));
   return numbers;
 }

@@ -107,13 +107,13 @@ double NumpyGenerator::standard_normal() noexcept {
   for (;;) {
     const std::uint64_t bits = bits64();
     const std::size_t index = bits & 0xff;
-    const ZigguratLayer& layer = kZigguratLayers[index];
+    const ZigguratLayer& layer = ziggurat_layers()[index];
     const std::uint64_t magnitude = (bits >> 9) & 0xfffffffffffffu;
     const double distance = static_cast<double>(magnitude) * layer.width;
     const double x = (bits & 0x100) != 0 ? -distance : distance;
     if (magnitude < layer.inside) return x;
     if (index == 0) return tail_normal(((magnitude >> 8) & 1) != 0);
-    const double above = kZigguratLayers[index - 1].height - layer.height;
+    const double above = ziggurat_layers()[index - 1].height - layer.height;
     if (above * random() + layer.height < std::exp(-0.5 * x * x)) return x;
   }
 }

@@ -4,7 +4,9 @@
 
 namespace annulus {
 
-const std::array<ZigguratLayer, 256> kZigguratLayers = {{
+namespace {
+
+constexpr std::array<ZigguratLayer, 256> kLayers = {{
     {0xef33d8025ef6au, 0x1.f493b7815d979p-51, 0x1.0000000000000p+0},
     {0x0000000000000u, 0x1.b8d0be3fdf6c6p-55, 0x1.f446ac979f087p-1},
     {0xc08be98fbc6a8u, 0x1.250af3c2c5bb4p-54, 0x1.eb7545b6ca915p-1},
@@ -262,5 +264,9 @@ const std::array<ZigguratLayer, 256> kZigguratLayers = {{
     {0xf66c5f7f0302cu, 0x1.b981f3878fdb1p-51, 0x1.55f9f43c1b067p-9},
     {0xf1a5a4b331c4au, 0x1.d3bb48209ad33p-51, 0x1.4a605b6b9f70fp-10},
 }};
+
+}  // namespace
+
+const std::array<ZigguratLayer, 256>& ziggurat_layers() noexcept { return kLayers; }
 
 }  // namespace annulus

@@ -18,6 +18,6 @@ inline constexpr double kZigguratTail =
     3.6541528853610088;  // where layer 0 ends and the tail starts
 inline constexpr double kZigguratTailInverse = 0.27366123732975828;
 
-extern const std::array<ZigguratLayer, 256> kZigguratLayers;
+const std::array<ZigguratLayer, 256>& ziggurat_layers() noexcept;
 
 }  // namespace annulus
