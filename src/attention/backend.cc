@@ -11,6 +11,7 @@ namespace annulus {
 namespace {
 
 constexpr float kNone = -std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 struct Running {
   View<float, 4> out;  // [batch, seq_q, heads, head_dim]
@@ -38,13 +39,17 @@ void fold_part(int threads, const Running& to, View<const float, 4> part,
   for_each_row(threads, to.max.extent, [&](std::int64_t b, std::int64_t h, std::int64_t i) {
     const float lse = part_lse(b, h, i);
     float& most = to.max(b, h, i);
-    if (lse == kNone) return;
+    float& sum = to.sum(b, h, i);
     const float before = most;
+    if (lse == kNone) {  // no key, or only scores of -inf: then 0 / 0 unless other keys come
+      const bool weightless = part.extent[3] > 0 && std::isnan(part(b, i, h, 0));
+      if (weightless && before == kNone) sum = kNan;
+      return;
+    }
     most = before > lse ? before : lse;
     // Nothing seen before: what `out` holds is worth nothing, not even NaN.
     const float keep = before == kNone ? 0.0f : std::exp(before - most),
                 take = std::exp(lse - most);
-    float& sum = to.sum(b, h, i);
     sum = (before == kNone ? 0.0f : sum * keep) + take;
     for (std::int64_t d = 0; d < to.out.extent[3]; ++d) {
       float& x = to.out(b, i, h, d);
@@ -59,10 +64,11 @@ void finish_typed(int threads, View<const float, 4> from, View<const float, 3> m
   for_each_row(threads, max.extent, [&](std::int64_t b, std::int64_t h, std::int64_t i) {
     const float total = sum(b, h, i);
     const bool none = total == 0.0f && max(b, h, i) == kNone;
-    const float inverse = 1.0f / total;
+    const float inverse = 1.0f / total;  // NaN where all scores were -inf
     for (std::int64_t d = 0; d < out.extent[3]; ++d)
       out(b, i, h, d) = convert<Out>(none ? 0.0f : from(b, i, h, d) * inverse);
-    if (lse.data != nullptr) lse(b, h, i) = none ? kNone : max(b, h, i) + std::log(total);
+    if (lse.data != nullptr)
+      lse(b, h, i) = max(b, h, i) == kNone ? kNone : max(b, h, i) + std::log(total);
   });
 }
 

@@ -50,6 +50,7 @@ class RandomCase {
             .window = window_,
             .kv_lengths = lengths_ ? &*lengths_ : nullptr,
             .mask = mask_ ? &*mask_ : nullptr,
+            .diagonals = diagonals_ ? &*diagonals_ : nullptr,
             .cu_seqlens_q = packed_ ? &cu_q_ : nullptr,
             .cu_seqlens_k = packed_ ? &cu_k_ : nullptr};
   }
@@ -184,6 +185,11 @@ class RandomCase {
       lengths_ = Tensor::empty({batch_}, DType::I32, *device_);
       for (std::int64_t b = 0; b < batch_; ++b)
         lengths_->data<std::int32_t>()[b] = static_cast<std::int32_t>(below(seq_kv_ + 1));
+    }
+    if (one_in(6)) {
+      diagonals_ = Tensor::empty({batch_}, DType::I32, *device_);
+      for (std::int64_t b = 0; b < batch_; ++b)
+        diagonals_->data<std::int32_t>()[b] = static_cast<std::int32_t>(below(40) - 20);
     }
     if (!one_in(3)) return;
     const Shape shape{packed_ || one_in(3) ? 1 : batch_, one_in(2) ? 1 : heads_,
@@ -342,7 +348,7 @@ class RandomCase {
   Causal causal_ = Causal::No;
   std::array<std::int64_t, 2> window_ = {-1, -1};
   Tensor q_, k_, v_, cu_q_, cu_k_;
-  std::optional<Tensor> lengths_, mask_;
+  std::optional<Tensor> lengths_, diagonals_, mask_;
 };
 
 }  // namespace annulus

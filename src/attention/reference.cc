@@ -18,6 +18,7 @@ struct Entry {
   std::int64_t batch;                // index along the batch axis; 0 when packed
   std::int64_t first_q, first_k;     // first token along the sequence axis; 0 when not packed
   std::int64_t seq_q, seq_kv, keys;  // keys: those within kv_lengths
+  std::int64_t diagonal, causal;     // query 0 faces this key, for windows and for causal
 };
 
 // Which keys does a query see, and what is added to its score? i, j count from the start of the
@@ -37,10 +38,9 @@ class Masks {
 
   /// -inf: not seen.
   double added(const Entry& e, std::int64_t h, std::int64_t i, std::int64_t j) const {
-    const std::int64_t diagonal = i + e.keys - e.seq_q;  // bottom-right
+    const std::int64_t diagonal = i + e.diagonal;
     if (j >= e.keys) return -kInfinity;
-    if (args_.causal == Causal::TopLeft && j > i) return -kInfinity;
-    if (args_.causal == Causal::BottomRight && j > diagonal) return -kInfinity;
+    if (args_.causal != Causal::No && j > i + e.causal) return -kInfinity;
     if (args_.window[0] >= 0 && diagonal - j > args_.window[0]) return -kInfinity;
     if (args_.window[1] >= 0 && j - diagonal > args_.window[1]) return -kInfinity;
     if (seen_.data != nullptr) return at(seen_, e, h, i, j) ? 0 : -kInfinity;
@@ -106,7 +106,8 @@ double attend_row(const Inputs<T>& in, const Masks<T>& masks, const Entry& e, st
           p * convert<double>(in.v(e.batch, e.first_k + seen[n], kv_head, d));
   }
   for (double& x : out) x /= sum;
-  return most + std::log(sum);
+  // Only scores of -inf (from Inf in q or k): the sum of their exponents is 0, and 0 / 0 is NaN.
+  return most == -kInfinity ? most : most + std::log(sum);
 }
 
 std::vector<Entry> entries_of(const AttentionArgs& args) {
@@ -114,15 +115,19 @@ std::vector<Entry> entries_of(const AttentionArgs& args) {
   const bool packed = args.cu_seqlens_q != nullptr;
   const std::int64_t count = packed ? args.cu_seqlens_q->shape()[0] - 1 : args.q.shape()[0];
   for (std::int64_t n = 0; n < count; ++n) {
-    Entry e{n, 0, 0, args.q.shape()[1], args.k.shape()[1], 0};
+    Entry e{n, 0, 0, args.q.shape()[1], args.k.shape()[1], 0, 0, 0};
     if (packed) {
       const auto cu_q = args.cu_seqlens_q->view<std::int32_t, 1>();
       const auto cu_k = args.cu_seqlens_k->view<std::int32_t, 1>();
-      e = {0, cu_q(n), cu_k(n), cu_q(n + 1) - cu_q(n), cu_k(n + 1) - cu_k(n), 0};
+      e = {0, cu_q(n), cu_k(n), cu_q(n + 1) - cu_q(n), cu_k(n + 1) - cu_k(n), 0, 0, 0};
     }
     e.keys = e.seq_kv;
     if (args.kv_lengths != nullptr)
       e.keys = std::min<std::int64_t>(e.keys, args.kv_lengths->view<std::int32_t, 1>()(n));
+    e.diagonal = args.diagonals != nullptr ? args.diagonals->view<std::int32_t, 1>()(n)
+                                           : e.keys - e.seq_q;  // bottom-right
+    const bool top_left = args.causal == Causal::TopLeft && args.diagonals == nullptr;
+    e.causal = top_left ? 0 : e.diagonal;
     entries.push_back(e);
   }
   return entries;

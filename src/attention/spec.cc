@@ -103,6 +103,12 @@ void check_lengths(const Tensor& lengths, std::int64_t entries, std::int64_t seq
             seq_kv, ", found ", at(i), " at ", i, kWhere);
 }
 
+void check_diagonals(const Tensor& diagonals, std::int64_t entries) {
+  require(diagonals.defined(), ErrorCode::InvalidRequest, "diagonals: wanted a tensor", kWhere);
+  require_shape(diagonals, "diagonals", {entries});
+  require_dtype(diagonals, "diagonals", diagonals.dtype() == DType::I32, "i32");
+}
+
 void check_mask(const Tensor& mask, DType dtype, const Sizes& s) {
   require(mask.defined(), ErrorCode::InvalidRequest, "mask: wanted a tensor", kWhere);
   const Shape& found = mask.shape();
@@ -147,6 +153,7 @@ std::string to_string(const AttentionSpec& spec) {
   if (spec.bool_mask) text << ", bool mask";
   if (spec.additive_mask) text << ", additive mask";
   if (spec.varlen) text << ", varlen";
+  if (spec.diagonals) text << ", diagonals";
   if (spec.lse) text << ", lse";
   return text.str();
 }
@@ -159,6 +166,7 @@ void check(const AttentionArgs& args, const Tensor& out, const Tensor* lse) {
     check_cumulative(*args.cu_seqlens_k, "cu_seqlens_k", s.entries, s.seq_kv);
   }
   if (args.kv_lengths != nullptr) check_lengths(*args.kv_lengths, s.entries, s.seq_kv);
+  if (args.diagonals != nullptr) check_diagonals(*args.diagonals, s.entries);
   if (args.mask != nullptr) check_mask(*args.mask, args.q.dtype(), s);
 
   require(out.defined(), ErrorCode::InvalidRequest, "out: wanted a tensor", kWhere);
@@ -186,6 +194,7 @@ AttentionSpec spec_of(const AttentionArgs& args, bool lse) {
                        .bool_mask = args.mask != nullptr && args.mask->dtype() == DType::Bool,
                        .additive_mask = args.mask != nullptr && args.mask->dtype() != DType::Bool,
                        .varlen = s.packed,
+                       .diagonals = args.diagonals != nullptr,
                        .lse = lse}
       .resolved();
 }

@@ -22,6 +22,7 @@ struct AttentionSpec {
   DType dtype = DType::F32;   // of q, k and v
   Causal causal = Causal::No;
   bool window = false, kv_lengths = false, bool_mask = false, additive_mask = false, varlen = false;
+  bool diagonals = false;
   bool lse = false;  // must return the log-sum-exp
 
   /// With kv_heads filled in. Throws InvalidRequest when heads is not a multiple of kv_heads or a
@@ -48,6 +49,9 @@ struct AttentionArgs {
   const Tensor* kv_lengths = nullptr;  // [batch] i32; keys at or past the length are not seen
   const Tensor* mask = nullptr;  // [batch | 1, heads | 1, seq_q | 1, seq_kv]; bool: true = seen;
                                  // else (f32 or q's dtype) added
+  // [batch] or packed [sequences] i32: query i faces key i + diagonal, whatever the alignments say:
+  // for shards of longer sequences under causal or window. May be negative, or past the keys.
+  const Tensor* diagonals = nullptr;
   const Tensor* cu_seqlens_q = nullptr;  // [sequences + 1] i32, rising from 0 to tokens_q
   const Tensor* cu_seqlens_k = nullptr;  // [sequences + 1] i32, rising from 0 to tokens_kv
 };

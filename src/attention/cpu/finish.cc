@@ -15,6 +15,8 @@ struct Row {
   const float* out;
   float most, rest, sum;
   bool none() const noexcept { return sum == 0.0f && most == kNone; }
+  // Keys were seen, but every score is -inf: weights of 0 beside any other key, 0 / 0 alone.
+  bool weightless() const noexcept { return sum != sum && most == kNone; }
 };
 
 bool masked_out(const Mask& mask, std::int64_t at) noexcept {
@@ -52,11 +54,11 @@ void store_divided(const Row& row, T* out, std::int64_t inner, std::int64_t head
 
 void fold_row(const Row& row, float* out, std::int64_t inner, std::int64_t head_dim, float& max,
               float& sum) noexcept {
-  if (row.none()) return;
-  const bool first = max == kNone && sum == 0.0f;
+  if (row.none() || (row.weightless() && max != kNone)) return;
+  const bool first = max == kNone;
   const float most = max > row.most ? max : row.most;
   const float keep = first ? 0.0f : std::exp(max - most);
-  const float take = std::exp(row.most - most + row.rest);
+  const float take = row.weightless() ? kNan : std::exp(row.most - most + row.rest);
   for (std::int64_t d = 0; d < head_dim; ++d) {
     float& x = out[d * inner];
     x = first ? row.out[d] * take : x * keep + row.out[d] * take;
@@ -92,8 +94,10 @@ void store_rows(const Call& call, const Entry& entry, std::int64_t kv_head, std:
     const std::int64_t i = (first_row + r) % entry.seq_q;
     Row row{from.out + r * from.stride, from.most[r] * call.unit, 0, from.sum[r]};
     if (row.most - row.most == 0.0f) row.rest = std::fma(from.most[r], call.unit, -row.most);
-    // Keys were seen, but all scores are -inf: exp(-inf + inf), where the definition has NaN.
-    if (row.none() && sees_a_key(call, entry, head, i)) row.most = row.sum = kNan;
+    if (row.weightless())
+      row.most = kNan;  // a score was NaN
+    else if (row.none() && sees_a_key(call, entry, head, i))
+      row.sum = kNan;
 
     const std::int64_t at = entry.out + i * to.token + head * to.head;
     const std::int64_t lse_at = entry.lse + i * to.lse_token + head * to.lse_head;
@@ -109,7 +113,7 @@ void store_rows(const Call& call, const Entry& entry, std::int64_t kv_head, std:
     else
       store_divided(row, reinterpret_cast<F16*>(to.out) + at, to.inner, call.head_dim);
     if (to.lse != nullptr)
-      to.lse[lse_at] = row.none() ? kNone : row.most + (row.rest + std::log(row.sum));
+      to.lse[lse_at] = row.most == kNone ? kNone : row.most + (row.rest + std::log(row.sum));
   }
 }
 

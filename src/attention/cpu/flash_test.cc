@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdlib>
-#include <limits>
 
 #include "attention/random_case.h"
 #include "attention/reference.h"
@@ -26,6 +26,15 @@ std::vector<Named> kernels() {
   return all;
 }
 
+// NaN is NaN whatever its payload.
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  for (std::size_t n = 0; n < a.size(); ++n)
+    if (std::bit_cast<std::uint32_t>(a[n]) != std::bit_cast<std::uint32_t>(b[n]) &&
+        !(std::isnan(a[n]) && std::isnan(b[n])))
+      return false;
+  return a.size() == b.size();
+}
+
 // Random small calls over all options, each against double precision on every instruction set here.
 // ANNULUS_CASES=n runs n of them, ANNULUS_FIRST_CASE=s begins at seed s (a failure prints it).
 TEST(Flash, EqualsTheReferenceOnRandomCases) {
@@ -35,7 +44,7 @@ TEST(Flash, EqualsTheReferenceOnRandomCases) {
   };
   const std::uint64_t first = number("ANNULUS_FIRST_CASE", 1),
                       count = number("ANNULUS_CASES", 2000);
-  HostDevice device(3);
+  HostDevice device(1);
   const std::vector<Named> all = kernels();
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const RandomCase c(device, seed);
@@ -46,6 +55,49 @@ TEST(Flash, EqualsTheReferenceOnRandomCases) {
       ASSERT_EQ(wrong, "") << kernel.name << ", " << c.text()
                            << "\nrepeat: ANNULUS_FIRST_CASE=" << seed << " ANNULUS_CASES=1";
     }
+  }
+}
+
+TEST(Flash, AnyNumberOfThreadsGivesTheSameBits) {
+  HostDevice device(1);
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const RandomCase c(device, seed);
+    for (const Named& kernel : kernels()) {
+      const AttentionResult one = c.run(*kernel.backend, c.out_dtype(), 1);
+      for (const int threads : {2, 3}) {
+        const AttentionResult many = c.run(*kernel.backend, c.out_dtype(), threads);
+        ASSERT_TRUE(same_bits(one.out, many.out) && same_bits(one.lse, many.lse))
+            << kernel.name << ", " << threads << " threads, seed " << seed << ", " << c.text();
+      }
+    }
+  }
+}
+
+TEST(Flash, FoldingPiecesEqualsTheWhole) {
+  HostDevice device(1);
+  int tried = 0;
+  for (std::uint64_t seed = 1; tried < 150; ++seed) {
+    const RandomCase c(device, seed);
+    if (!c.splits_by_key()) continue;
+    ++tried;
+    const AttentionResult expected = c.run(reference_attention(), DType::F32);
+    for (const Named& kernel : kernels())
+      ASSERT_EQ(
+          c.compare(c.fold(*kernel.backend, 1 + static_cast<int>(seed % 4)), expected, DType::F32),
+          "")
+          << kernel.name << ", seed " << seed << ", " << c.text();
+  }
+}
+
+TEST(Flash, TheSpeltOutBf16InstructionsGiveTheBitsOfTheUnits) {
+  if (usable_isas().back() < Isa::Avx512Bf16) GTEST_SKIP() << "this CPU has no bf16 units";
+  HostDevice device(1);
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    const RandomCase c(device, seed);
+    const AttentionResult units = c.run(flash_attention(Isa::Avx512Bf16), DType::F32);
+    const AttentionResult emulated = c.run(flash_attention_emulated_bf16(), DType::F32);
+    ASSERT_TRUE(same_bits(units.out, emulated.out) && same_bits(units.lse, emulated.lse))
+        << "seed " << seed << ", " << c.text();
   }
 }
 

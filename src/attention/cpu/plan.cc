@@ -25,6 +25,10 @@ Rows rows_of(const Tensor& x) noexcept {
   return {x.address(), x.dtype(), s.stride, s.inner};
 }
 
+std::int64_t value_at(const Tensor& x, std::int64_t n) noexcept {  // [entries] i32
+  return reinterpret_cast<const std::int32_t*>(x.address())[n * x.stride(0)];
+}
+
 bool packed(const AttentionArgs& args) noexcept {
   return args.cu_seqlens_q != nullptr;
 }
@@ -113,12 +117,10 @@ Entry entry_of(const Call& call, const AttentionArgs& args, std::int64_t n) noex
   Entry e;
   std::int64_t all_keys = 0;
   if (packed(args)) {
-    const auto at = [](const Tensor& cu, std::int64_t i) {
-      return std::int64_t{reinterpret_cast<const std::int32_t*>(cu.address())[i * cu.stride(0)]};
-    };
-    const std::int64_t first_q = at(*args.cu_seqlens_q, n), first_k = at(*args.cu_seqlens_k, n);
-    e.seq_q = at(*args.cu_seqlens_q, n + 1) - first_q;
-    all_keys = at(*args.cu_seqlens_k, n + 1) - first_k;
+    const std::int64_t first_q = value_at(*args.cu_seqlens_q, n),
+                       first_k = value_at(*args.cu_seqlens_k, n);
+    e.seq_q = value_at(*args.cu_seqlens_q, n + 1) - first_q;
+    all_keys = value_at(*args.cu_seqlens_k, n + 1) - first_k;
     e.q = first_q * call.q.stride;
     e.k = first_k * call.k.stride;
     e.v = first_k * call.v.stride;
@@ -136,17 +138,15 @@ Entry entry_of(const Call& call, const AttentionArgs& args, std::int64_t n) noex
     if (args.mask != nullptr && args.mask->shape()[0] != 1) e.mask = n * args.mask->stride(0);
   }
   e.keys = all_keys;
-  if (args.kv_lengths != nullptr)
-    e.keys = std::min<std::int64_t>(
-        all_keys, reinterpret_cast<const std::int32_t*>(
-                      args.kv_lengths->address())[n * args.kv_lengths->stride(0)]);
-
-  const std::int64_t diagonal = e.keys - e.seq_q;  // bottom-right
+  if (args.kv_lengths != nullptr) e.keys = std::min(all_keys, value_at(*args.kv_lengths, n));
+  const bool given = args.diagonals != nullptr;
+  const std::int64_t diagonal =
+      given ? value_at(*args.diagonals, n) : e.keys - e.seq_q;  // bottom-right
   e.band = {e.keys, -kFar, kFar};
   if (args.window[0] >= 0) e.band.from = diagonal - std::min(args.window[0], kFar);
   if (args.window[1] >= 0) e.band.to = diagonal + std::min(args.window[1], kFar);
   if (args.causal != Causal::No)
-    e.band.to = std::min(e.band.to, args.causal == Causal::TopLeft ? 0 : diagonal);
+    e.band.to = std::min(e.band.to, args.causal == Causal::TopLeft && !given ? 0 : diagonal);
 
   const Kernel& kernel = *call.kernel;
   const std::int64_t rows = call.group() * e.seq_q;
