@@ -45,8 +45,18 @@ function(annulus_library name)
   endif()
 endfunction()
 
+# Folders whose tests run code on several threads: what the `tsan` preset is for. io, schedulers and the rest are covered by `dev`.
+set(annulus_threaded_folders base tensor attention comm platform parallel nn pipeline engine)
+add_custom_target(annulus_threaded_tests COMMENT "Tests for ThreadSanitizer")
+
 # annulus_discover_tests(PROGRAM PREFIX): ctest runs each of a GoogleTest program's tests by itself. They are listed when ctest starts, so that a
 # program that cannot run fails a test and not the build.
 function(annulus_discover_tests program prefix)
-  gtest_discover_tests(${program} TEST_PREFIX "${prefix}" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  set(label "")
+  string(REGEX REPLACE "\\.$" "" folder "${prefix}")
+  if(folder IN_LIST annulus_threaded_folders)
+    set(label LABELS threaded)
+    add_dependencies(annulus_threaded_tests ${program})
+  endif()
+  gtest_discover_tests(${program} TEST_PREFIX "${prefix}" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 ${label})
 endfunction()

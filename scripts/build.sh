@@ -99,5 +99,10 @@ build_program() {
   # Tests need packages that a first run does not install; a folder that is already configured stays as it is.
   [ -e "$builds/release/build.ninja" ] || options=(-DANNULUS_TESTS=OFF)
   build release annulus "${options[@]}" || return
+  # The program finds the model that comes along in the folders above it.
+  if [ "${builds#"$root/"}" = "$builds" ]; then
+    mkdir -p "$builds/demo"
+    ln -sfn "$root/demo/storybook" "$builds/demo/storybook"
+  fi
   say "built in $((SECONDS - start)) s"
 }
