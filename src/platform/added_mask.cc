@@ -43,10 +43,9 @@ struct Span {
 };
 
 Span span_of(const AttentionArgs& args, const AttentionEntry& e, std::int64_t i) noexcept {
-  const std::int64_t diagonal = i + e.keys - e.seq_q;  // bottom-right
+  const std::int64_t diagonal = i + e.diagonal;
   Span span{0, e.keys};
-  if (args.causal == Causal::TopLeft) span.end = std::min(span.end, i + 1);
-  if (args.causal == Causal::BottomRight) span.end = std::min(span.end, diagonal + 1);
+  if (args.causal != Causal::No) span.end = std::min(span.end, i + e.causal + 1);
   if (args.window[0] >= 0) span.begin = std::max(span.begin, diagonal - args.window[0]);
   if (args.window[1] >= 0) span.end = std::min(span.end, diagonal + args.window[1] + 1);
   return span;
@@ -55,8 +54,9 @@ Span span_of(const AttentionArgs& args, const AttentionEntry& e, std::int64_t i)
 }  // namespace
 
 std::vector<AttentionEntry> entries_of(Stream& stream, const AttentionArgs& args) {
-  std::vector<std::int32_t> lengths, cu_q, cu_k;
+  std::vector<std::int32_t> lengths, diagonals, cu_q, cu_k;
   if (args.kv_lengths != nullptr) lengths = to_host(stream, *args.kv_lengths);
+  if (args.diagonals != nullptr) diagonals = to_host(stream, *args.diagonals);
   const bool packed = args.cu_seqlens_q != nullptr;
   if (packed) {
     cu_q = to_host(stream, *args.cu_seqlens_q);
@@ -68,6 +68,8 @@ std::vector<AttentionEntry> entries_of(Stream& stream, const AttentionArgs& args
     AttentionEntry e{static_cast<std::int64_t>(n), 0, 0, args.q.shape()[1], args.k.shape()[1]};
     if (packed) e = {0, cu_q[n], cu_k[n], cu_q[n + 1] - cu_q[n], cu_k[n + 1] - cu_k[n]};
     if (!lengths.empty()) e.keys = std::min<std::int64_t>(e.keys, lengths[n]);
+    e.diagonal = diagonals.empty() ? e.keys - e.seq_q : diagonals[n];  // bottom-right
+    e.causal = diagonals.empty() && args.causal == Causal::TopLeft ? 0 : e.diagonal;
     entries.push_back(e);
   }
   return entries;

@@ -8,9 +8,10 @@ namespace annulus {
 
 /// One attention problem of its own: an entry of the batch, or a packed sequence.
 struct AttentionEntry {
-  std::int64_t batch;             // along the batch axis; 0 when packed
-  std::int64_t first_q, first_k;  // first token along the sequence axis; 0 when not packed
-  std::int64_t seq_q, keys;       // keys: those within kv_lengths
+  std::int64_t batch;                     // along the batch axis; 0 when packed
+  std::int64_t first_q, first_k;          // first token along the sequence axis; 0 when not packed
+  std::int64_t seq_q, keys;               // keys: those within kv_lengths
+  std::int64_t diagonal = 0, causal = 0;  // the key that query 0 faces, for windows and for causal
 };
 
 /// The problems of a call; waits for the stream where lengths lie on a device.
