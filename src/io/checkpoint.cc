@@ -18,6 +18,21 @@ struct Checkpoint::State {
   std::map<std::string, WeightFiles, std::less<>> weights;  // guarded by `mutex`
 };
 
+std::vector<Component> read_components(const Json& index, const fs::path& folder) {
+  std::vector<Component> components;
+  for (const auto& [name, value] : index.members()) {
+    // ["diffusers", "AutoencoderKL"] is a component, [null, null] one that this model does without;
+    // all else is a setting of the pipeline.
+    if (name.starts_with('_') || !value.is_array() || value.size() != 2) continue;
+    if (!value.at(0).is_string() || !value.at(1).is_string()) continue;
+    if (name.empty() || name.find('/') != std::string_view::npos || name == "." || name == "..")
+      value.fail("a component whose name is that of a folder", text_of('"', name, '"'));
+    components.push_back({std::string(name), value.at(0).as<std::string>(),
+                          value.at(1).as<std::string>(), folder / name});
+  }
+  return components;
+}
+
 Checkpoint::Checkpoint(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
 
 Checkpoint Checkpoint::open(const fs::path& folder, std::string variant) {
@@ -35,16 +50,7 @@ Checkpoint Checkpoint::open(const fs::path& folder, std::string variant) {
   state->variant = std::move(variant);
   state->index = Json::read(index, ErrorCode::CorruptFile);
   state->pipeline_class = state->index.get<std::string>("_class_name");
-  for (const auto& [name, value] : state->index.members()) {
-    // ["diffusers", "AutoencoderKL"] is a component, [null, null] one that this model does without;
-    // all else is a setting of the pipeline.
-    if (name.starts_with('_') || !value.is_array() || value.size() != 2) continue;
-    if (!value.at(0).is_string() || !value.at(1).is_string()) continue;
-    if (name.empty() || name.find('/') != std::string_view::npos || name == "." || name == "..")
-      value.fail("a component whose name is that of a folder", name);
-    state->components.push_back({std::string(name), value.at(0).as<std::string>(),
-                                 value.at(1).as<std::string>(), folder / name});
-  }
+  state->components = read_components(state->index, folder);
   return Checkpoint(std::move(state));
 }
 

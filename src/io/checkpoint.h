@@ -25,6 +25,10 @@ struct Component {
   std::filesystem::path folder;
 };
 
+/// The components that a model_index.json names, in its order, as folders below `folder`. Throws as
+/// Json does.
+std::vector<Component> read_components(const Json& index, const std::filesystem::path& folder);
+
 /// Copying shares the files that were opened. Safe from several threads.
 class Checkpoint {
  public:
