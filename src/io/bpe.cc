@@ -30,7 +30,8 @@ BpeMerges::BpeMerges(const Vocabulary& vocabulary, const std::vector<Pair>& pair
   table_.resize(std::bit_ceil(2 * pairs.size() + 2));
   std::string whole;
   for (std::size_t rank = 0; rank < pairs.size(); ++rank) {
-    const auto& [left, right] = pairs[rank];
+    const auto& left = pairs[rank].first;  // no structured binding: clang 14 cannot capture one
+    const auto& right = pairs[rank].second;
     const auto id_of = [&](std::string_view token) {
       const auto id = vocabulary.id_of(token);
       require(id.has_value(), ErrorCode::CorruptFile, "merge ", rank, " ('", left, "' '", right,

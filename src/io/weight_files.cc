@@ -55,11 +55,10 @@ std::vector<SafetensorsFile> open_shards(const fs::path& index_file) {
     }
   }
   for (const auto& [tensor, shard] : shard_of) {
-    const auto file = std::find_if(files.begin(), files.end(), [&](const SafetensorsFile& f) {
-      return f.path().filename() == shard;
-    });
-    require(file->find(tensor) != nullptr, ErrorCode::CorruptFile, "tensor \"", tensor,
-            "\": wanted as the index says, found none (", file->path().string(), ")");
+    std::size_t at = 0;  // a shard of the index, so one of those opened above
+    while (files[at].path().filename() != shard) ++at;
+    require(files[at].find(tensor) != nullptr, ErrorCode::CorruptFile, "tensor \"", tensor,
+            "\": wanted as the index says, found none (", files[at].path().string(), ")");
   }
   return files;
 }
