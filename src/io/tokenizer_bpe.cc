@@ -49,15 +49,14 @@ ByteLevelBpeTokenizer::ByteLevelBpeTokenizer(ByteLevelBpe parts, std::vector<Add
   // Special tokens first: of two with one spelling after normalisation the reference prefers those.
   std::stable_sort(added.begin(), added.end(),
                    [](const auto& a, const auto& b) { return a.special > b.special; });
-  for (const AddedToken& token : added) {
-    (token.normalized ? normalized_ones : plain).push_back(token);
-    if (token.normalized)
-      normalized_spellings.push_back(parts_.normalizer.apply(token.content));
-    else
-      plain_spellings.push_back(token.content);
+  for (AddedToken& token : added) {
     end_id_ = std::max(end_id_, token.id + 1);
     added_ids_.emplace(token.content, token.id);
-    added_.emplace(token.id, token);
+    (token.normalized ? normalized_ones : plain).push_back(token);
+    // What is looked for is also what decoding gives back.
+    if (token.normalized) token.content = parts_.normalizer.apply(token.content);
+    (token.normalized ? normalized_spellings : plain_spellings).push_back(token.content);
+    added_.emplace(token.id, std::move(token));
   }
   in_text_ = AddedTokenFinder(std::move(plain), plain_spellings);
   in_normalized_text_ = AddedTokenFinder(std::move(normalized_ones), normalized_spellings);

@@ -19,8 +19,7 @@ const SpecialTokenDefaults kQwen2Defaults{"<|endoftext|>", "<|endoftext|>", "<|e
 /// transformers' class, with the ending that older versions gave to the same tokenizer in Rust
 /// taken off.
 std::string class_of(const TokenizerFiles& files) {
-  std::string name =
-      files.config.is_null() ? "" : files.config.get<std::string>("tokenizer_class", "");
+  std::string name = files.config.get<std::string>("tokenizer_class", "");
   if (name.ends_with("Fast")) name.resize(name.size() - 4);
   return name;
 }
@@ -142,8 +141,7 @@ std::unique_ptr<Tokenizer> from_vocabulary_and_merges(const TokenizerFiles& file
           "tokenizer_class: wanted Qwen2Tokenizer or GPT2Tokenizer for vocab.json with merges.txt, "
           "found ",
           name, " (", files.folder.string(), ")");
-  const bool prefix_space =
-      !files.config.is_null() && files.config.get<bool>("add_prefix_space", false);
+  const bool prefix_space = files.config.get<bool>("add_prefix_space", false);
 
   ByteLevelBpe parts;
   parts.vocabulary = vocabulary_of(Json::read(vocab, ErrorCode::CorruptFile));

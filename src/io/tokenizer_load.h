@@ -15,7 +15,7 @@
 
 namespace annulus {
 
-/// The small files of a folder; null where one does not exist.
+/// The small files of a folder, objects all; empty where one does not exist.
 struct TokenizerFiles {
   std::filesystem::path folder;
   Json config;        // tokenizer_config.json

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 2> kLists = {"additional_special_tokens",
                                                     "extra_special_tokens"};
 
 Json read_if_there(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return Json();
+  if (!std::filesystem::exists(file)) return Json::object();
   Json read = Json::read(file, ErrorCode::CorruptFile);
   if (!read.is_object()) read.fail("an object");
   return read;
@@ -149,7 +149,7 @@ void add_tokens_of_files(const TokenizerFiles& files, const SpecialTokenDefaults
     for (const auto& [key, entry] : decoder->members())
       added.add(added_token_from_json(entry), id_written_as_key(key, entry),
                 text_of(entry.where(), ", ", entry.path()));
-  } else if (!files.added_tokens.is_null()) {
+  } else {
     for (const auto& [content, entry] : files.added_tokens.members()) {
       AddedToken token;
       token.content = std::string(content);
@@ -175,7 +175,6 @@ void read_settings(const TokenizerFiles& files, const SpecialTokenDefaults& defa
   settings.eos = id_of("eos_token");
   settings.pad = id_of("pad_token");
   settings.unk = id_of("unk_token");
-  if (files.config.is_null()) return;
   settings.pad_left = files.config.get<std::string>("padding_side", "right") == "left";
   settings.truncate_left = files.config.get<std::string>("truncation_side", "right") == "left";
   // int(1e30) stands for "no limit" in published configs.
