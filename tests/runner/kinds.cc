@@ -8,7 +8,10 @@ namespace {
 constexpr auto kKinds = std::to_array<Kind>({
     {"attention", run_attention},
     {"attention_merge", run_attention_merge},
+    {"lora", run_lora},
     {"mu", run_mu},
+    {"pipeline", run_pipeline},
+    {"pipeline_edit", run_pipeline_edit},
     {"rng", run_rng},
     {"scheduler", run_scheduler},
     {"text_encoder", run_text_encoder},

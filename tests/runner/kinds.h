@@ -16,7 +16,10 @@ using KindFunction = void (*)(const GoldenCase& golden, Workbench& bench, Compar
 
 void run_attention(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_attention_merge(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_lora(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_mu(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_pipeline(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_pipeline_edit(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_rng(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_scheduler(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_text_encoder(const GoldenCase& golden, Workbench& bench, Comparison& comparison);

@@ -1,11 +1,10 @@
 // Kind "transformer": one forward pass, with every tap that the case stores.
-#include "models/qwen_image/transformer.h"
-
 #include <string>
 
 #include "components.h"
 #include "kinds.h"
 #include "nn/transfer.h"
+#include "transformer_case.h"
 
 namespace annulus::goldens {
 namespace {
@@ -44,8 +43,8 @@ std::vector<std::int64_t> lengths_of(const GoldenCase& golden, Workbench& bench,
 
 }  // namespace
 
-Tensor run_qwen_image_transformer(const GoldenCase& golden, Workbench& bench,
-                                  const Transformer& model, const Tap& tap) {
+Tensor run_transformer_case(const GoldenCase& golden, Workbench& bench, const Transformer& model,
+                            const Tap& tap) {
   const Context& ctx = bench.context();
   const auto on_device = [&](std::string_view name) {
     const Tensor x = golden.input(name, bench.host());
@@ -79,9 +78,9 @@ void run_transformer(const GoldenCase& golden, Workbench& bench, Comparison& com
   const Tap tap = [&](std::string_view name, const Tensor& value) {
     if (golden.has_output(name)) comparison.add(name, value);
   };
-  comparison.add("out", run_qwen_image_transformer(golden, bench, model, tap));
+  comparison.add("out", run_transformer_case(golden, bench, model, tap));
   comparison.variant("without taps");
-  comparison.add("out", run_qwen_image_transformer(golden, bench, model, {}));
+  comparison.add("out", run_transformer_case(golden, bench, model, {}));
   for (const std::string& name : golden.output_names())
     if (name != "out") comparison.leave_out(name, "compared above");
 }

@@ -1,0 +1,161 @@
+#include "models/qwen_image/completion.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace annulus::qwen_image {
+
+namespace {
+
+// Limits far above use, low enough that no count of bytes or operations overflows.
+constexpr std::int64_t kMostSide = 16384, kMostPixels = std::int64_t{64} << 20;
+constexpr std::size_t kMostPictures = 256;
+constexpr int kMostSteps = 10000;
+constexpr float kMostScale = 1000;
+
+[[noreturn]] void refuse(const std::string& what, std::string hint = {}) {
+  throw Error(ErrorCode::InvalidRequest, what, std::move(hint));
+}
+
+std::int64_t side(const Json& json, std::string_view key, std::int64_t fallback) {
+  const auto value = json.get<std::int64_t>(key, fallback);
+  if (value < 1 || value > kMostSide) json[key].fail(text_of("pixels in 1 ... ", kMostSide));
+  return value;
+}
+
+void check_size(const Request& request, std::int64_t unit) {
+  const std::int64_t width = request.width, height = request.height;
+  if (width >= 1 && height >= 1 && width <= kMostSide && height <= kMostSide &&
+      width * height <= kMostPixels && width % unit == 0 && height % unit == 0)
+    return;
+  const auto near = [&](std::int64_t pixels, bool up) {
+    const std::int64_t inside = std::clamp<std::int64_t>(pixels, unit, kMostSide);
+    return (up ? inside + unit - 1 : inside) / unit * unit;
+  };
+  const std::string what =
+      text_of("size: wanted sides that are multiples of ", unit, ", at most ", kMostSide,
+              " and together at most ", kMostPixels, " pixels, found ", width, "x", height);
+  const std::int64_t least = near(width, false), most = near(width, true);
+  if (least * near(height, false) > kMostPixels) refuse(what);
+  std::string hint = text_of("nearest sizes: ", least, "x", near(height, false));
+  if (most * near(height, true) <= kMostPixels &&
+      (most != least || near(height, true) != near(height, false)))
+    hint += text_of(" and ", most, "x", near(height, true));
+  refuse(what, hint);
+}
+
+void complete_prompts(const Defaults& defaults, Request& request) {
+  const std::size_t batch = request.prompts.size();
+  require(batch >= 1 && batch <= kMostPictures, ErrorCode::InvalidRequest, "prompts: wanted 1 ... ",
+          kMostPictures, " in a batch, found ", batch);
+  std::vector<std::string>& negative = request.negative_prompts;
+  require(negative.size() <= 1 || negative.size() == batch, ErrorCode::InvalidRequest,
+          "negative prompts: wanted one, or one for each of ", batch, " prompts, found ",
+          negative.size());
+  if (*request.true_cfg_scale > 1) {
+    if (negative.empty()) negative.push_back(defaults.negative_prompt);
+    negative.resize(batch, std::string(negative.front()));
+  }
+  std::vector<std::uint64_t>& seeds = request.seeds;
+  require(seeds.size() <= 1 || seeds.size() == batch, ErrorCode::InvalidRequest,
+          "seeds: wanted one, or one for each of ", batch, " pictures, found ", seeds.size());
+  if (seeds.empty()) seeds.push_back(0);
+  while (seeds.size() < batch) seeds.push_back(seeds.back() + 1);
+}
+
+void complete_steps(const Defaults& defaults, Request& request) {
+  if (!request.sigmas.empty()) {
+    const auto count = static_cast<std::int64_t>(request.sigmas.size());
+    require(request.steps == 0 || request.steps == count, ErrorCode::InvalidRequest,
+            "steps: wanted as many as sigmas, ", count, ", found ", request.steps);
+    require(count <= kMostSteps, ErrorCode::InvalidRequest, "sigmas: wanted at most ", kMostSteps,
+            ", found ", count);
+    for (const float sigma : request.sigmas)
+      require(sigma > 0 && sigma <= 1, ErrorCode::InvalidRequest,
+              "sigmas: wanted levels above 0 and at most 1, found ", sigma);
+    request.steps = static_cast<int>(count);
+  }
+  if (request.steps == 0) request.steps = defaults.steps;
+  require(request.steps >= 1 && request.steps <= kMostSteps, ErrorCode::InvalidRequest,
+          "steps: wanted 1 ... ", kMostSteps, ", found ", request.steps);
+}
+
+void check_scales(const Request& request) {
+  const float scale = *request.true_cfg_scale;
+  require(std::isfinite(scale) && scale >= 0 && scale <= kMostScale, ErrorCode::InvalidRequest,
+          "true_cfg_scale: wanted 0 ... ", kMostScale, ", found ", scale);
+  if (request.guidance_scale)
+    refuse(text_of("guidance_scale: wanted none, found ", *request.guidance_scale,
+                   " (the model was not distilled for it)"),
+           "use true_cfg_scale");
+  if (request.strength)
+    refuse(text_of("strength: wanted none, found ", *request.strength,
+                   " (the model starts from noise alone)"));
+}
+
+void check_latents(const Components& components, const Request& request) {
+  if (!request.latents) return;
+  const std::int64_t unit = size_unit(components);
+  const Shape want = {static_cast<std::int64_t>(request.prompts.size()),
+                      request.height / unit * (request.width / unit),
+                      components.transformer.config.in_channels};
+  require(request.latents->shape() == want && is_floating(request.latents->dtype()),
+          ErrorCode::InvalidRequest, "latents: wanted ", want, " of a floating type, found ",
+          request.latents->shape(), " of ", name_of(request.latents->dtype()));
+}
+
+}  // namespace
+
+Defaults read_defaults(const Json& json) {
+  Defaults d;
+  if (json.is_null()) return d;
+  if (json.has("width")) d.width = side(json, "width", 0);
+  if (json.has("height")) d.height = side(json, "height", 0);
+  d.steps = json.get<int>("steps", d.steps);
+  if (d.steps < 1 || d.steps > kMostSteps) json["steps"].fail(text_of("1 ... ", kMostSteps));
+  d.true_cfg_scale = json.get<float>("true_cfg_scale", d.true_cfg_scale);
+  if (!(d.true_cfg_scale >= 0 && d.true_cfg_scale <= kMostScale))
+    json["true_cfg_scale"].fail(text_of("0 ... ", kMostScale));
+  d.negative_prompt = json.get<std::string>("negative_prompt", d.negative_prompt);
+  return d;
+}
+
+std::int64_t size_unit(const Components& components) {
+  return components.vae.config.spatial_ratio() * components.transformer.config.patch_size;
+}
+
+Request complete_common(const Components& components, const Defaults& defaults,
+                        PictureSize fallback, Request request) {
+  if (request.width == 0) request.width = defaults.width.value_or(fallback.width);
+  if (request.height == 0) request.height = defaults.height.value_or(fallback.height);
+  if (!request.true_cfg_scale) request.true_cfg_scale = defaults.true_cfg_scale;
+  check_scales(request);
+  complete_prompts(defaults, request);
+  complete_steps(defaults, request);
+  check_size(request, size_unit(components));
+  check_latents(components, request);
+  require(request.preview_every >= 0, ErrorCode::InvalidRequest,
+          "preview_every: wanted 0 or more steps, found ", request.preview_every);
+  return request;
+}
+
+void check_prompts(const Components& components, qwen2_5_vl::PromptTemplate chat,
+                   std::span<const qwen2_5_vl::ImageGrid> images, const Request& request) {
+  std::int64_t picture_rows = 0;
+  for (const qwen2_5_vl::ImageGrid& grid : images)
+    picture_rows += grid.patches() / components.text_encoder.config.vision->merge_unit();
+  const auto check = [&](const std::vector<std::string>& prompts, const char* what) {
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      const std::int64_t rows =
+          qwen2_5_vl::prompt_rows(components.text_encoder, *components.tokenizer, chat, prompts[i],
+                                  images) -
+          picture_rows;
+      require(rows <= qwen2_5_vl::kMaxTextRows, ErrorCode::InvalidRequest, what, " ", i + 1,
+              ": wanted at most ", qwen2_5_vl::kMaxTextRows, " tokens, found ", rows);
+    }
+  };
+  check(request.prompts, "prompt");
+  if (*request.true_cfg_scale > 1) check(request.negative_prompts, "negative prompt");
+}
+
+}  // namespace annulus::qwen_image
