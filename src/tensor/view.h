@@ -24,9 +24,8 @@ struct View {
 
   T* row(std::int64_t i) const noexcept requires(Rank == 2) { return data + i * stride[0]; }
 
-  operator View<const T, Rank>()
-      const noexcept  // NOLINT(google-explicit-constructor): as a pointer converts
-      requires(!std::is_const_v<T>) {
+  // NOLINTNEXTLINE(google-explicit-constructor): as a pointer converts
+  operator View<const T, Rank>() const noexcept requires(!std::is_const_v<T>) {
     return {data, extent, stride};
   }
 };
