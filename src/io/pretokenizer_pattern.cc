@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "base/error.h"
 #include "io/unicode.h"
@@ -13,7 +14,9 @@ namespace annulus {
 namespace {
 
 constexpr std::size_t kMaxExpression = 64 * 1024;  // bytes; the longest known has about 600
-constexpr std::uint32_t kMaxHeapKib = 64 * 1024;   // backtracking memory of one match
+// Steps of one match: patterns of real files take a few per byte of what they match or skip.
+constexpr std::uint32_t kMaxSteps = 200'000, kMaxStepsPerByte = 16;
+constexpr std::uint32_t kMaxHeapKib = 64 * 1024;  // backtracking memory of one match
 
 template <auto Free>
 struct FreeWith {
@@ -148,7 +151,6 @@ class Translator {
 
 struct Pattern::Compiled {
   Code code;
-  MatchContext limits;
   std::string where;
 };
 
@@ -190,27 +192,27 @@ Pattern Pattern::compile(const std::string& expression, const std::string& where
   require(compiled->code != nullptr, ErrorCode::CorruptFile,
           "pattern: wanted a regular expression, found: ", compiled->code ? "" : message_of(error),
           " at byte ", offset, " (", where, ")");
-  compiled->limits.reset(pcre2_match_context_create(nullptr));
-  require(compiled->limits != nullptr, ErrorCode::OutOfMemory, "pattern: no memory to compile it (",
-          where, ")");
-  pcre2_set_heap_limit(compiled->limits.get(), kMaxHeapKib);
   compiled->where = where;
   return Pattern(std::move(compiled));
 }
 
 std::vector<TextRange> Pattern::matches(std::string_view text) const {
   std::vector<TextRange> found;
+  const MatchContext limits(pcre2_match_context_create(nullptr));
   const MatchData data(pcre2_match_data_create_from_pattern(compiled_->code.get(), nullptr));
-  require(data != nullptr, ErrorCode::OutOfMemory, "pattern: no memory to run it (",
+  require(limits && data, ErrorCode::OutOfMemory, "pattern: no memory to run it (",
           compiled_->where, ")");
+  pcre2_set_heap_limit(limits.get(), kMaxHeapKib);
+  const std::uint64_t steps = kMaxSteps + std::uint64_t{kMaxStepsPerByte} * text.size();
+  pcre2_set_match_limit(limits.get(),
+                        static_cast<std::uint32_t>(std::min<std::uint64_t>(steps, UINT32_MAX)));
   const PCRE2_SIZE* const range = pcre2_get_ovector_pointer(data.get());
   std::size_t from = 0;
   while (from <= text.size()) {
     // Without the check of the whole subject that every call would repeat: quadratic in the length
     // otherwise.
-    const int result =
-        pcre2_match(compiled_->code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                    from, PCRE2_NO_UTF_CHECK, data.get(), compiled_->limits.get());
+    const int result = pcre2_match(compiled_->code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()),
+                                   text.size(), from, PCRE2_NO_UTF_CHECK, data.get(), limits.get());
     if (result == PCRE2_ERROR_NOMATCH) break;
     require(result > 0, ErrorCode::CorruptFile,
             "pattern: wanted an end within a bounded number of steps, found: ",

@@ -16,6 +16,11 @@ constexpr JsonLimits kTokenizerJson{
 
 const SpecialTokenDefaults kQwen2Defaults{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
 
+bool is_there(const std::filesystem::path& file) {
+  std::error_code ignored;
+  return std::filesystem::exists(file, ignored);
+}
+
 /// transformers' class, with the ending that older versions gave to the same tokenizer in Rust
 /// taken off.
 std::string class_of(const TokenizerFiles& files) {
@@ -68,18 +73,17 @@ BpeMerges merges_of_json(const Json& entry, const Vocabulary& vocabulary) {
   return BpeMerges(vocabulary, pairs, where);
 }
 
-BpeMerges merges_of_text(const std::filesystem::path& file, const Vocabulary& vocabulary) {
-  const std::vector<std::byte> bytes = read_file(file, kMaxMergesFile, ErrorCode::CorruptFile);
-  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+BpeMerges merges_of_text(std::string_view rest, const std::string& where,
+                         const Vocabulary& vocabulary) {
   std::vector<BpeMerges::Pair> pairs;
   while (!rest.empty()) {
     std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (!line.empty() && !line.starts_with("#version"))
-      pairs.push_back(merge_of_line(line, pairs.size(), file.string()));
+      pairs.push_back(merge_of_line(line, pairs.size(), where));
   }
-  return BpeMerges(vocabulary, pairs, file.string());
+  return BpeMerges(vocabulary, pairs, where);
 }
 
 /// Options of a BPE model that only other kinds use. Throws Unsupported when one is set.
@@ -93,16 +97,16 @@ void refuse_other_kinds(const Json& model) {
           "dropout, found one of them set (", model.where(), ")");
 }
 
-std::unique_ptr<Tokenizer> from_tokenizer_json(const TokenizerFiles& files,
-                                               const std::filesystem::path& file) {
-  const Json all = Json::read(file, ErrorCode::CorruptFile, kTokenizerJson);
+}  // namespace
+
+std::unique_ptr<Tokenizer> tokenizer_from_json(const Json& all, const TokenizerFiles& files) {
   const Json model = all["model"];
   // Files before 2020 have no type; merges tell.
   const auto type = model.get<std::string>("type", model.has("merges") ? "BPE" : "of no type");
   const Json words = all.get<Json>("pre_tokenizer", Json());
   require(type == "BPE" && mentions_type(words, "ByteLevel"), ErrorCode::Unsupported,
           "model.type: wanted a byte-level BPE, found ", type,
-          type == "BPE" ? " without ByteLevel" : "", " (", file.string(), ")");
+          type == "BPE" ? " without ByteLevel" : "", " (", all.where(), ")");
   refuse_other_kinds(model);
 
   ByteLevelBpe parts;
@@ -111,10 +115,8 @@ std::unique_ptr<Tokenizer> from_tokenizer_json(const TokenizerFiles& files,
   parts.merges = merges_of_json(model["merges"], parts.vocabulary);
   parts.ignore_merges = model.get<bool>("ignore_merges", false);
   parts.fuse_unk = model.get<bool>("fuse_unk", false);
-  if (const auto unk = model.find("unk_token")) {
+  if (const auto unk = model.find("unk_token"))
     parts.unk = parts.vocabulary.id_of(unk->as<std::string_view>());
-    if (!parts.unk) unk->fail("a token of the vocabulary");
-  }
   parts.normalizer = Normalizer::from_json(all.get<Json>("normalizer", Json()));
 
   const SpecialTokenDefaults defaults =
@@ -123,7 +125,7 @@ std::unique_ptr<Tokenizer> from_tokenizer_json(const TokenizerFiles& files,
   if (const auto list = all.find("added_tokens"))
     for (const Json& entry : list->elements())
       added.add(added_token_from_json(entry), entry.get<std::int64_t>("id"),
-                text_of(file.string(), ", ", entry.path()));
+                text_of(all.where(), ", ", entry.path()));
   add_tokens_of_files(files, defaults, added);
 
   TokenizerSettings settings;
@@ -132,9 +134,9 @@ std::unique_ptr<Tokenizer> from_tokenizer_json(const TokenizerFiles& files,
   return make_byte_level_bpe(std::move(parts), added.take(), std::move(settings));
 }
 
-std::unique_ptr<Tokenizer> from_vocabulary_and_merges(const TokenizerFiles& files,
-                                                      const std::filesystem::path& vocab,
-                                                      const std::filesystem::path& merges) {
+std::unique_ptr<Tokenizer> tokenizer_from_tables(const Json& vocabulary, std::string_view merges,
+                                                 const std::string& merges_name,
+                                                 const TokenizerFiles& files) {
   const std::string name = class_of(files);
   const bool gpt2 = name == "GPT2Tokenizer";
   require(gpt2 || name.empty() || name == "Qwen2Tokenizer", ErrorCode::Unsupported,
@@ -144,10 +146,10 @@ std::unique_ptr<Tokenizer> from_vocabulary_and_merges(const TokenizerFiles& file
   const bool prefix_space = files.config.get<bool>("add_prefix_space", false);
 
   ByteLevelBpe parts;
-  parts.vocabulary = vocabulary_of(Json::read(vocab, ErrorCode::CorruptFile));
+  parts.vocabulary = vocabulary_of(vocabulary);
   parts.normalizer = gpt2 ? Normalizer() : Normalizer(NormalForm::Nfc);
   parts.pretokenizer = gpt2 ? Pretokenizer::gpt2(prefix_space) : Pretokenizer::qwen2(prefix_space);
-  parts.merges = merges_of_text(merges, parts.vocabulary);
+  parts.merges = merges_of_text(merges, merges_name, parts.vocabulary);
 
   AddedTokenList added(parts.vocabulary);
   add_tokens_of_files(files, kQwen2Defaults, added);  // GPT-2's defaults are the same string
@@ -156,22 +158,24 @@ std::unique_ptr<Tokenizer> from_vocabulary_and_merges(const TokenizerFiles& file
   return make_byte_level_bpe(std::move(parts), added.take(), std::move(settings));
 }
 
-}  // namespace
-
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
-  require(std::filesystem::is_directory(folder), ErrorCode::CorruptFile,
+  std::error_code ignored;
+  require(std::filesystem::is_directory(folder, ignored), ErrorCode::CorruptFile,
           "tokenizer: wanted a folder, found none (", folder.string(), ")");
   const TokenizerFiles files = read_tokenizer_files(folder);
-  if (const auto whole = folder / "tokenizer.json"; std::filesystem::exists(whole))
-    return from_tokenizer_json(files, whole);
+  if (const auto whole = folder / "tokenizer.json"; is_there(whole))
+    return tokenizer_from_json(Json::read(whole, ErrorCode::CorruptFile, kTokenizerJson), files);
   const auto vocab = folder / "vocab.json", merges = folder / "merges.txt";
-  require(std::filesystem::exists(vocab) && std::filesystem::exists(merges), ErrorCode::CorruptFile,
+  require(is_there(vocab) && is_there(merges), ErrorCode::CorruptFile,
           "tokenizer: wanted tokenizer.json, or vocab.json with merges.txt, found ",
-          std::filesystem::exists(vocab)    ? "no merges.txt"
-          : std::filesystem::exists(merges) ? "no vocab.json"
-                                            : "neither",
+          is_there(vocab)    ? "no merges.txt"
+          : is_there(merges) ? "no vocab.json"
+                             : "neither",
           " (", folder.string(), ")");
-  return from_vocabulary_and_merges(files, vocab, merges);
+  const std::vector<std::byte> text = read_file(merges, kMaxMergesFile, ErrorCode::CorruptFile);
+  return tokenizer_from_tables(Json::read(vocab, ErrorCode::CorruptFile),
+                               {reinterpret_cast<const char*>(text.data()), text.size()},
+                               merges.string(), files);
 }
 
 }  // namespace annulus

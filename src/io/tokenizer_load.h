@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -24,6 +25,14 @@ struct TokenizerFiles {
 };
 
 TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder);
+
+/// The tokenizer that `all`, a tokenizer.json, describes. Throws as load_tokenizer.
+std::unique_ptr<Tokenizer> tokenizer_from_json(const Json& all, const TokenizerFiles& files);
+
+/// The one of a vocab.json and the text of a merges.txt; `merges_name` is for messages.
+std::unique_ptr<Tokenizer> tokenizer_from_tables(const Json& vocabulary, std::string_view merges,
+                                                 const std::string& merges_name,
+                                                 const TokenizerFiles& files);
 
 /// The special tokens that a class of transformers has when the config names none.
 struct SpecialTokenDefaults {

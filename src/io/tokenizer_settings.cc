@@ -17,7 +17,8 @@ constexpr std::array<std::string_view, 2> kLists = {"additional_special_tokens",
                                                     "extra_special_tokens"};
 
 Json read_if_there(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return Json::object();
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return Json::object();
   Json read = Json::read(file, ErrorCode::CorruptFile);
   if (!read.is_object()) read.fail("an object");
   return read;
