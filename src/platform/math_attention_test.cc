@@ -10,7 +10,7 @@ namespace annulus {
 namespace {
 
 TEST(MathAttention, EqualsTheReferenceOnRandomCallsOfEveryOption) {
-  HostDevice device(2);
+  HostDevice device(1);
   const MathAttention math(reference::ops());
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     const RandomCase c(device, seed);

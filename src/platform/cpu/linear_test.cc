@@ -55,18 +55,17 @@ TEST_P(LinearTest, EqualsThePlainLoopForStridedRowsAndSlicedWeights) {
 }
 
 TEST_P(LinearTest, BlocksOfConvertedOperandsEqualTheWhole) {
-  // More than one block of every kind: 4 MiB of weights, 32 MiB of x, 2 MiB of results.
-  const std::int64_t rows = 300, in = 3000, outputs = 900;
-  const Tensor x = random({rows, in}, DType::F32), weight = random({outputs, in}, DType::BF16, 0.1);
-  const Tensor small = random({rows, 40}, DType::F16), wide = random({4000, 40}, DType::F32, 0.1);
-  expect_close("weights widened in blocks", random({rows, outputs}),
-               [&](const OpTable& table, Tensor& out) {
-                 table.linear(*stream, workspace, {x, weight, nullptr, Activation::Silu, out});
-               });
-  expect_close("results stored in blocks", random({rows, 4000}, DType::F16),
-               [&](const OpTable& table, Tensor& out) {
-                 table.linear(*stream, workspace, {small, wide, nullptr, Activation::None, out});
-               });
+  // More than one block of each: 4 MiB of weights, 2 MiB of results, 32 MiB of x.
+  const auto run = [&](const char* what, std::int64_t rows, std::int64_t in, std::int64_t outputs,
+                       DType x_dtype, DType weight_dtype, DType out_dtype) {
+    const Tensor x = random({rows, in}, x_dtype), weight = random({outputs, in}, weight_dtype, 0.1);
+    expect_close(what, random({rows, outputs}, out_dtype), [&](const OpTable& table, Tensor& out) {
+      table.linear(*stream, workspace, {x, weight, nullptr, Activation::Silu, out});
+    });
+  };
+  run("weights widened in blocks", 70, 2100, 900, DType::F32, DType::BF16, DType::F32);
+  run("results stored in blocks", 300, 40, 4000, DType::F16, DType::F32, DType::F16);
+  run("x widened in blocks", 3100, 2900, 5, DType::F16, DType::F32, DType::F32);
 }
 
 TEST_P(LinearTest, WeightsAreNeverCopiedWhole) {

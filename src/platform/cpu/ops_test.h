@@ -16,7 +16,8 @@
 
 namespace annulus::cpu {
 
-/// One device per instruction set that this CPU has. oneDNN uses its own.
+/// One device per instruction set that this CPU has, of one thread (threads_test.cc has more).
+/// oneDNN uses its own instruction set.
 class OpsTest : public ::testing::TestWithParam<Isa> {
  protected:
   Tensor random(const Shape& shape, DType dtype = DType::F32, double gain = 1) {
@@ -71,7 +72,7 @@ class OpsTest : public ::testing::TestWithParam<Isa> {
         << ", shape " << out.shape() << " " << name_of(out.dtype());
   }
 
-  CpuDevice device{2, GetParam()};
+  CpuDevice device{1, GetParam()};
   std::unique_ptr<Stream> stream = device.make_stream();
   Workspace workspace{device};
   std::mt19937 engine{7};

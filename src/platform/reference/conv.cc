@@ -38,17 +38,17 @@ void conv(Stream& stream, Workspace&, const ConvArgs& args) {
     return sum;
   };
 
-  parallel_for(host_threads(stream), out_shape.elements() / outputs, 1,
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t at = begin; at < end; ++at) {
-                   const std::int64_t column = at % out_shape[3], line = at / out_shape[3];
-                   const std::int64_t row = line % out_shape[2], picture = line / out_shape[2];
-                   const std::int64_t frame = picture % out_shape[1],
-                                      batch = picture / out_shape[1];
-                   for (std::int64_t output = 0; output < outputs; ++output)
-                     out[at * outputs + output] = pixel(batch, frame, row, column, output);
-                 }
-               });
+  parallel_for(
+      host_threads(stream), out_shape.elements() / outputs,
+      worth_a_thread(weight.tensor().elements()), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t at = begin; at < end; ++at) {
+          const std::int64_t column = at % out_shape[3], line = at / out_shape[3];
+          const std::int64_t row = line % out_shape[2], picture = line / out_shape[2];
+          const std::int64_t frame = picture % out_shape[1], batch = picture / out_shape[1];
+          for (std::int64_t output = 0; output < outputs; ++output)
+            out[at * outputs + output] = pixel(batch, frame, row, column, output);
+        }
+      });
   store(stream, out, args.out);
 }
 

@@ -18,14 +18,15 @@ void linear(Stream& stream, Workspace&, const LinearArgs& args) {
   for (std::int64_t first = 0; first < outputs; first += kBlock) {
     const std::int64_t last = std::min(first + kBlock, outputs);
     const Values<Real> weight = values<Real>(stream, args.weight.slice(0, first, last));
-    parallel_for(host_threads(stream), last - first, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t o = begin; o < end; ++o)
-        for (std::int64_t row = 0; row < rows; ++row) {
-          const Real sum = dot(x.data() + row * in, weight.data() + o * in, in);
-          out[row * outputs + first + o] =
-              activated(args.activation, sum + (bias.present() ? bias[first + o] : 0));
-        }
-    });
+    parallel_for(host_threads(stream), last - first, worth_a_thread(rows * in),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t o = begin; o < end; ++o)
+                     for (std::int64_t row = 0; row < rows; ++row) {
+                       const Real sum = dot(x.data() + row * in, weight.data() + o * in, in);
+                       out[row * outputs + first + o] =
+                           activated(args.activation, sum + (bias.present() ? bias[first + o] : 0));
+                     }
+                 });
   }
   store(stream, out, args.out);
 }
@@ -38,15 +39,17 @@ void matmul(Stream& stream, Workspace&, const MatmulArgs& args) {
   const Values<Real> b = values<Real>(stream, args.b.permute({0, 2, 1}));  // [batch, n, k]
   const Values<Real> out =
       args.accumulate ? values<Real>(stream, args.out) : room<Real>(stream, args.out.shape());
-  parallel_for(host_threads(stream), batch * m, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      for (std::int64_t column = 0; column < n; ++column) {
-        const Real product = static_cast<Real>(args.alpha) *
-                             dot(a.data() + row * k, b.data() + (row / m * n + column) * k, k);
-        Real& element = out[row * n + column];
-        element = args.accumulate ? element + product : product;
-      }
-  });
+  parallel_for(host_threads(stream), batch * m, worth_a_thread(k * n),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t row = begin; row < end; ++row)
+                   for (std::int64_t column = 0; column < n; ++column) {
+                     const Real product =
+                         static_cast<Real>(args.alpha) *
+                         dot(a.data() + row * k, b.data() + (row / m * n + column) * k, k);
+                     Real& element = out[row * n + column];
+                     element = args.accumulate ? element + product : product;
+                   }
+               });
   store(stream, out, args.out);
 }
 

@@ -19,7 +19,7 @@ void layer_norm(Stream& stream, Workspace&, const LayerNormArgs& args) {
                      bias = values<Real>(stream, args.bias);
   const Values<Real> shift = values<Real>(stream, args.shift, shape),
                      scale = values<Real>(stream, args.scale, shape);
-  parallel_for(host_threads(stream), shape.elements() / hidden, 1,
+  parallel_for(host_threads(stream), shape.elements() / hidden, worth_a_thread(hidden),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t row = begin; row < end; ++row) {
                    Real* const values = x.data() + row * hidden;
@@ -50,7 +50,7 @@ void rms_norm(Stream& stream, Workspace&, const RmsNormArgs& args) {
   if (shape.elements() == 0) return;
   const Values<Real> x = values<Real>(stream, args.x), weight = values<Real>(stream, args.weight);
   const Real count = static_cast<Real>(channels), eps = static_cast<Real>(args.eps);
-  parallel_for(host_threads(stream), shape.elements() / channels, 1,
+  parallel_for(host_threads(stream), shape.elements() / channels, worth_a_thread(channels),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t row = begin; row < end; ++row) {
                    Real* const values = x.data() + row * channels;

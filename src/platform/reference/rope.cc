@@ -16,7 +16,7 @@ void rope(Stream& stream, Workspace&, const RopeArgs& args) {
                      weight = values<Real>(stream, args.norm_weight);
   const Values<Real> freqs = values<Real>(stream, &args.freqs, {batch, seq, pairs, 2});
   const bool neighbours = args.layout == RopeLayout::Pairs;
-  parallel_for(host_threads(stream), batch * seq * heads, 1,
+  parallel_for(host_threads(stream), batch * seq * heads, worth_a_thread(head_dim),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t row = begin; row < end; ++row) {
                    Real* const head = x.data() + row * head_dim;

@@ -42,6 +42,11 @@ Values<Real> room(Stream& stream, const Shape& shape);
 template <class Real>
 void store(Stream& stream, const Values<Real>& result, Tensor& out);
 
+/// Items of a loop, `work` multiply-adds each, that are worth a thread.
+inline std::int64_t worth_a_thread(std::int64_t work) noexcept {
+  return 65536 / (work < 1 ? 1 : work > 65536 ? 65536 : work);
+}
+
 /// `sum` plus a[i] * b[i], one after the other.
 template <class Real>
 Real dot(const Real* a, const Real* b, std::int64_t count, Real sum = 0) noexcept {
