@@ -59,7 +59,7 @@ def main():
 
         def ours():
             with tempfile.TemporaryDirectory() as out:
-                return peers.annulus_report(["generate", "a purple house", "--model", folder, "--steps", 1, "--true-cfg-scale", 1, "--size", f"{a.size}x{a.size}",
+                return peers.annulus_report(["generate", "a purple house", "--model", folder, "--steps", 2, "--true-cfg-scale", 1, "--size", f"{a.size}x{a.size}",
                                              "--dtype", dtype, "--threads", a.threads, "--seed", 1, "--output", os.path.join(out, "x.png"), "--quiet"])
 
         def theirs():

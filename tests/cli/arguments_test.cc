@@ -67,9 +67,13 @@ TEST(Arguments, ValuesOutOfRangeAreNamed) {
       {"--size", "128"},         {"--size", "128x"},           {"--dtype", "int8"},
       {"--count", "0"},          {"--show", "maybe"},          {"--threads", "0"},
       {"--true-cfg-scale", "x"}, {"--component-dtype", "vae"}, {"--output", "a{b}.png"},
-      {"--output", "a.gif"},     {"--quality", "101"},         {"--vae-tiling", "yes"}};
+      {"--quality", "101"},      {"--vae-tiling", "yes"}};
   for (const std::vector<std::string>& words : wrong)
     expect_one_error(run_program({"generate", "a cat", words[0], words[1]}), 2, words[0]);
+}
+
+TEST(Arguments, AnEndingThatIsNoPictureFormatIsAnError) {
+  expect_one_error(run_program({"generate", "a cat", "--output", "a.gif"}), 2, "a.gif");
 }
 
 TEST(Arguments, AnOptionGivenTwiceIsAnError) {

@@ -105,7 +105,7 @@ TEST_F(BadInput, APipelineThatIsUnknown) {
                  text.replace(text.find(name), name.size(), "\"StableDiffusionPipeline\"");
                  write_text(model / "model_index.json", text);
                }),
-               4, {"StableDiffusionPipeline", "QwenImagePipeline"});
+               4, {"StableDiffusionPipeline", "qwen-image"});
 }
 
 TEST_F(BadInput, WeightsThatAreNotNumbersNameStageAndStep) {
@@ -145,7 +145,7 @@ TEST_F(BadInput, AConditionPictureThatIsNoPicture) {
 }
 
 TEST_F(BadInput, StartLatentsOfAnotherShape) {
-  ASSERT_EQ(run_program({"generate", "a cat", "--steps", "1", "--seed", "1", "--quiet", "--size",
+  ASSERT_EQ(run_program({"generate", "a cat", "--steps", "2", "--seed", "1", "--quiet", "--size",
                          "192x128", "--output", (folder / "y.png").string(), "--save-latents",
                          (folder / "l.safetensors").string()})
                 .status,
@@ -159,7 +159,7 @@ TEST_F(BadInput, AFullDiskLeavesNoHalfFile) {
   std::filesystem::create_directories(disk);
   if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=4k") != 0)
     GTEST_SKIP() << "skipped: mounting a small disk needs root";
-  const Finished run = run_program({"generate", "a cat", "--steps", "1", "--seed", "1", "--quiet",
+  const Finished run = run_program({"generate", "a cat", "--steps", "2", "--seed", "1", "--quiet",
                                     "--output", (disk / "x.png").string()});
   const std::vector<std::string> left = files_in(disk);
   umount2(disk.c_str(), MNT_DETACH);
@@ -169,7 +169,7 @@ TEST_F(BadInput, AFullDiskLeavesNoHalfFile) {
 }
 
 TEST_F(BadInput, AFolderThatMayNotBeWritten) {
-  const Finished run = run_program({"generate", "a cat", "--steps", "1", "--seed", "1", "--quiet",
+  const Finished run = run_program({"generate", "a cat", "--steps", "2", "--seed", "1", "--quiet",
                                     "--output", "/proc/none/x.png"});
   EXPECT_EQ(run.status, 2) << run.err;
 }

@@ -110,7 +110,7 @@ TEST(Generate, SavedStartNoiseGivesThePictureOfItsSeed) {
 TEST(Generate, AWordAfterTwoDashesIsAPrompt) {
   const ScratchFolder folder;
   const Finished run =
-      run_program({"generate", "--steps", "1", "--seed", "1", "--quiet", "--", "--a cat"},
+      run_program({"generate", "--steps", "2", "--seed", "1", "--quiet", "--", "--a cat"},
                   {.folder = folder.path()});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(run.out, "a-cat-1.png\n");
@@ -119,14 +119,14 @@ TEST(Generate, AWordAfterTwoDashesIsAPrompt) {
 TEST(Generate, PromptFileAndBatchMakeOnePicturePerLine) {
   const ScratchFolder folder;
   write_text(folder / "prompts.txt", "a cat\n\na red star\n");
-  Finished run = run_program({"generate", "--prompt-file", "prompts.txt", "--steps", "1", "--seed",
+  Finished run = run_program({"generate", "--prompt-file", "prompts.txt", "--steps", "2", "--seed",
                               "1", "--quiet", "--output", "{index}.png"},
                              {.folder = folder.path()});
   EXPECT_EQ(run.out, "0.png\n1.png\n") << run.err;
   write_text(folder / "batch.jsonl",
              "{\"prompt\": \"a cat\", \"seed\": 3, \"output\": \"cat.png\"}\n{\"prompt\": \"a "
              "tree\", \"seed\": 4, \"size\": \"192x128\", \"output\": \"tree.png\"}\n");
-  run = run_program({"generate", "--batch", "batch.jsonl", "--steps", "1", "--quiet"},
+  run = run_program({"generate", "--batch", "batch.jsonl", "--steps", "2", "--quiet"},
                     {.folder = folder.path()});
   EXPECT_EQ(run.out, "cat.png\ntree.png\n") << run.err;
   EXPECT_EQ(read_image(folder / "tree.png").width, 192);
@@ -138,7 +138,7 @@ TEST(Generate, ResumeSkipsWhatIsThereAndFits) {
              "{\"prompt\": \"a cat\", \"seed\": 3, \"output\": \"cat.png\"}\n{\"prompt\": \"a "
              "tree\", \"seed\": 4, \"output\": \"tree.png\"}\n");
   const std::vector<std::string> words = {"generate", "--batch", "batch.jsonl", "--steps",
-                                          "1",        "--quiet", "--resume"};
+                                          "2",        "--quiet", "--resume"};
   ASSERT_EQ(run_program(words, {.folder = folder.path()}).out, "cat.png\ntree.png\n");
   std::filesystem::remove(folder / "tree.png");
   const Finished run = run_program(words, {.folder = folder.path()});
@@ -153,7 +153,7 @@ TEST(Generate, BatchLinesThatAreWrongAreNamedBeforeAnythingIsDrawn) {
         "{\"prompt\"", "{\"seed\": 1}", "{\"prompt\": \"a cat\", \"size\": \"100x100\"}"}) {
     write_text(folder / "batch.jsonl", "{\"prompt\": \"a dog\", \"seed\": 1}\n" + line + "\n");
     const Finished run =
-        run_program({"generate", "--batch", "batch.jsonl", "--steps", "1", "--quiet"},
+        run_program({"generate", "--batch", "batch.jsonl", "--steps", "2", "--quiet"},
                     {.folder = folder.path()});
     EXPECT_EQ(run.status, 2) << line << '\n' << run.err;
     EXPECT_EQ(files_in(folder.path()), std::vector<std::string>{"batch.jsonl"}) << line;

@@ -44,8 +44,9 @@ std::vector<DType> wanted_dtypes(const std::vector<std::string>& names, const Pl
   return dtypes;
 }
 
-void print_rows(const std::vector<BenchRow>& rows) {
-  std::cout << std::left << std::setw(26) << "what" << std::setw(24) << "shape" << std::setw(20)
+void print_rows(const Platform& platform, const std::vector<BenchRow>& rows) {
+  std::cout << platform.description() << '\n'
+            << std::left << std::setw(26) << "what" << std::setw(24) << "shape" << std::setw(20)
             << "dtype" << std::right << std::setw(12) << "ms (median)" << std::setw(11) << "GFLOP/s"
             << std::setw(9) << "GB/s" << std::setw(7) << "runs" << '\n'
             << std::fixed;
@@ -57,8 +58,8 @@ void print_rows(const std::vector<BenchRow>& rows) {
               << row.bytes / row.timing.median / 1e9 << std::setw(7) << row.timing.runs << '\n';
 }
 
-void print_peaks(const std::vector<PeakRate>& peaks) {
-  std::cout << std::fixed << std::setprecision(1);
+void print_peaks(const Platform& platform, const std::vector<PeakRate>& peaks) {
+  std::cout << platform.description() << '\n' << std::fixed << std::setprecision(1);
   for (const PeakRate& peak : peaks)
     std::cout << std::left << std::setw(28) << peak.name << std::right << std::setw(10)
               << peak.per_second / 1e9 << " G" << peak.unit << '\n';
@@ -148,14 +149,13 @@ int run_bench(const Arguments& arguments) {
                               {"platform", std::string(platform->name())},
                               {"description", platform->description()}});
   const bool table = texts.json != "-";
-  if (table) std::cout << platform->description() << '\n';
   if (texts.what == "peak") {
     const std::vector<PeakRate> peaks = platform->measure_peaks(options.seconds);
-    if (table) print_peaks(peaks);
+    if (table) print_peaks(*platform, peaks);
     report.set("rows", peaks_json(peaks));
   } else {
     const std::vector<BenchRow> rows = measure(texts.what, *platform, options);
-    if (table) print_rows(rows);
+    if (table) print_rows(*platform, rows);
     report.set("rows", rows_json(rows));
   }
   if (!texts.json.empty()) write_report(texts.json, report);

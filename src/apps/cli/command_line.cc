@@ -55,6 +55,8 @@ Parsed parse(CLI::App& app, const Arguments& arguments) {
     return Parsed::HelpShown;
   }
   for (const std::string& extra : app.remaining()) {
+    if (extra == "--")
+      continue;  // CLI11 counts the mark itself; what followed it are positional arguments
     const std::string name = extra.substr(0, extra.find('='));
     const std::string near = nearest(name, option_names(app));
     throw Error(ErrorCode::InvalidRequest,
