@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/error.h"
+#include "io/unicode.h"
 
 namespace annulus {
 namespace {
@@ -28,18 +29,21 @@ bool later(const BpeMerges::Scratch::Candidate& a,
 BpeMerges::BpeMerges(const Vocabulary& vocabulary, const std::vector<Pair>& pairs,
                      const std::string& where) {
   table_.resize(std::bit_ceil(2 * pairs.size() + 2));
+  const auto fail = [&](std::size_t rank, const std::string& wanted, std::string_view found) {
+    throw Error(ErrorCode::CorruptFile,
+                text_of("merge ", rank, " (", in_quotes(pairs[rank].first), " ",
+                        in_quotes(pairs[rank].second), "): wanted ", wanted, ", found ",
+                        in_quotes(found), " (", where, ")"));
+  };
   std::string whole;
   for (std::size_t rank = 0; rank < pairs.size(); ++rank) {
-    const auto& left = pairs[rank].first;  // no structured binding: clang 14 cannot capture one
-    const auto& right = pairs[rank].second;
+    const std::string_view left = pairs[rank].first, right = pairs[rank].second;
     const auto id_of = [&](std::string_view token) {
       const auto id = vocabulary.id_of(token);
-      require(id.has_value(), ErrorCode::CorruptFile, "merge ", rank, " ('", left, "' '", right,
-              "'): wanted tokens of the ", "vocabulary, found '", token, "' (", where, ")");
+      if (!id) fail(rank, "tokens of the vocabulary", token);
       return id.value_or(0);
     };
-    require(!left.empty() && !right.empty(), ErrorCode::CorruptFile, "merge ", rank,
-            ": wanted two tokens, found an empty one (", where, ")");
+    if (left.empty() || right.empty()) fail(rank, "two tokens that are not empty", "");
     whole.assign(left).append(right);
     const std::uint64_t key = key_of(id_of(left), id_of(right));
     Slot& slot = slot_for(key);

@@ -14,7 +14,10 @@ constexpr std::size_t kMaxMergesFile = std::size_t{64}
 constexpr JsonLimits kTokenizerJson{
     .bytes = std::size_t{128} << 20, .values = std::size_t{16} << 20, .depth = 64};
 
-const SpecialTokenDefaults kQwen2Defaults{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
+/// Qwen2Tokenizer.__init__; GPT2Tokenizer's are the same.
+SpecialTokenDefaults qwen2_defaults() {
+  return {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
+}
 
 bool is_there(const std::filesystem::path& file) {
   std::error_code ignored;
@@ -52,9 +55,10 @@ BpeMerges::Pair merge_of_line(std::string_view line, std::size_t number, const s
   const std::size_t blank = line.find(' ');
   const bool two =
       blank != std::string_view::npos && line.find(' ', blank + 1) == std::string_view::npos;
-  require(two, ErrorCode::CorruptFile, "merge ", number,
-          ": wanted two tokens with a blank between, found '",
-          replace_invalid_utf8(line.substr(0, 80)), "' (", where, ")");
+  if (!two)
+    throw Error(ErrorCode::CorruptFile,
+                text_of("merge ", number, ": wanted two tokens with a blank between, found ",
+                        in_quotes(line), " (", where, ")"));
   return {line.substr(0, blank), line.substr(blank + 1)};
 }
 
@@ -120,7 +124,7 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(const Json& all, const TokenizerF
   parts.normalizer = Normalizer::from_json(all.get<Json>("normalizer", Json()));
 
   const SpecialTokenDefaults defaults =
-      class_of(files) == "Qwen2Tokenizer" ? kQwen2Defaults : SpecialTokenDefaults{};
+      class_of(files) == "Qwen2Tokenizer" ? qwen2_defaults() : SpecialTokenDefaults{};
   AddedTokenList added(parts.vocabulary);
   if (const auto list = all.find("added_tokens"))
     for (const Json& entry : list->elements())
@@ -152,9 +156,9 @@ std::unique_ptr<Tokenizer> tokenizer_from_tables(const Json& vocabulary, std::st
   parts.merges = merges_of_text(merges, merges_name, parts.vocabulary);
 
   AddedTokenList added(parts.vocabulary);
-  add_tokens_of_files(files, kQwen2Defaults, added);  // GPT-2's defaults are the same string
+  add_tokens_of_files(files, qwen2_defaults(), added);
   TokenizerSettings settings;
-  read_settings(files, kQwen2Defaults, added, settings);
+  read_settings(files, qwen2_defaults(), added, settings);
   return make_byte_level_bpe(std::move(parts), added.take(), std::move(settings));
 }
 

@@ -51,7 +51,7 @@ TEST(TokenizerLoadTest, LiesInATokenizerJsonAreNamed) {
       {tokenizer_json(R"({"a":-1})", "[]"), ErrorCode::CorruptFile, "id of token 'a'"},
       {tokenizer_json(R"({"a":99999999999})", "[]"), ErrorCode::CorruptFile, "id of token 'a'"},
       {tokenizer_json(R"({"a":4194304})", "[]"), ErrorCode::CorruptFile, "id of token 'a'"},
-      {tokenizer_json(R"({"a":0,"b":0})", "[]"), ErrorCode::CorruptFile, "which is 'a'"},
+      {tokenizer_json(R"({"a":0,"b":0})", "[]"), ErrorCode::CorruptFile, "not that of 'a'"},
       {tokenizer_json(R"({"a":0,"a":1})", "[]"), ErrorCode::CorruptFile, ""},
       {tokenizer_json(R"({"a":"0"})", "[]"), ErrorCode::CorruptFile, "model.vocab.a"},
       {tokenizer_json(R"(["a"])", "[]"), ErrorCode::CorruptFile, "model.vocab"},
@@ -63,10 +63,10 @@ TEST(TokenizerLoadTest, LiesInATokenizerJsonAreNamed) {
        "found 'x'"},
       {tokenizer_json(kVocabulary, R"([["a","c"]])"), ErrorCode::CorruptFile, "found 'ac'"},
       {tokenizer_json(R"({"a":0,"":1})", R"([["","a"]])"), ErrorCode::CorruptFile,
-       "empty"},  // would merge for ever
+       "not empty"},  // would merge for ever
       {tokenizer_json(kVocabulary, "{}"), ErrorCode::CorruptFile, "model.merges"},
       {with_added("1", "a"), ErrorCode::CorruptFile, "added token 'a'"},
-      {with_added("1", "z"), ErrorCode::CorruptFile, "which is 'b'"},
+      {with_added("1", "z"), ErrorCode::CorruptFile, "not that of 'b'"},
       {with_added("-1", "z"), ErrorCode::CorruptFile, "added token 'z'"},
       {with_added("4194304", "z"), ErrorCode::CorruptFile, "added token 'z'"},
       {with_added("7", std::string(2000, 'z')), ErrorCode::CorruptFile, "1024"},

@@ -1,9 +1,11 @@
 // Special and added tokens of a tokenizer folder, after _from_pretrained and
 // TokenizersBackend.__init__ of transformers 5.
+#include <algorithm>
 #include <array>
 #include <charconv>
 
 #include "io/tokenizer_load.h"
+#include "io/unicode.h"
 
 namespace annulus {
 namespace {
@@ -110,27 +112,28 @@ AddedToken added_token_from_json(const Json& entry) {
 void AddedTokenList::add(AddedToken token, std::optional<std::int64_t> id,
                          const std::string& where) {
   if (token.content.empty()) return;
-  require(token.content.size() <= kMaxContent, ErrorCode::CorruptFile,
-          "added token: wanted at most ", kMaxContent, " bytes, found ", token.content.size(), " (",
-          where, ")");
+  const auto fail = [&](const std::string& wanted, std::int64_t found) {
+    throw Error(ErrorCode::CorruptFile,
+                text_of("added token ", in_quotes(token.content), ": wanted ", wanted, ", found ",
+                        found, " (", where, ")"));
+  };
+  if (token.content.size() > kMaxContent)
+    fail(text_of("at most ", kMaxContent, " bytes"), std::ssize(token.content));
   const std::optional<std::int32_t> known = id_of(token.content);
-  require(!known || !id || *known == *id, ErrorCode::CorruptFile, "id of added token '",
-          token.content, "': wanted ", known.value_or(0), " as elsewhere, found ", id.value_or(0),
-          " (", where, ")");
+  if (known && id && *known != *id) fail(text_of("the id ", *known, " as elsewhere"), *id);
   if (ids_.contains(token.content)) return;
   const std::int64_t chosen = known ? *known : id.value_or(next_id_);
-  require(chosen >= 0 && chosen < kMaxTokenId, ErrorCode::CorruptFile, "id of added token '",
-          token.content, "': wanted 0 to ", kMaxTokenId - 1, ", found ", chosen, " (", where, ")");
+  if (chosen < 0 || chosen >= kMaxTokenId)
+    fail(text_of("an id from 0 to ", kMaxTokenId - 1), chosen);
   token.id = static_cast<std::int32_t>(chosen);
   if (!known) {
     const auto in_vocabulary = vocabulary_.token_of(token.id);
     const auto owner = owners_.find(token.id);
-    require(!in_vocabulary && owner == owners_.end(), ErrorCode::CorruptFile, "id of added token '",
-            token.content, "': wanted one of its own, found ", token.id, ", which is '",
-            in_vocabulary            ? std::string(*in_vocabulary)
-            : owner != owners_.end() ? owner->second
-                                     : "",
-            "' (", where, ")");
+    const std::string_view other = in_vocabulary            ? *in_vocabulary
+                                   : owner != owners_.end() ? owner->second
+                                                            : std::string_view();
+    if (in_vocabulary || owner != owners_.end())
+      fail(text_of("an id of its own, not that of ", in_quotes(other)), chosen);
   }
   next_id_ = std::max(next_id_, token.id + 1);
   ids_.emplace(token.content, token.id);

@@ -3,16 +3,19 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "io/unicode.h"
 
 namespace annulus {
 
 Vocabulary::Vocabulary(const std::vector<Entry>& entries, const std::string& where) {
+  const auto fail = [&](const Entry& entry, const std::string& wanted) {
+    throw Error(ErrorCode::CorruptFile, text_of("id of token ", in_quotes(entry.token), ": wanted ",
+                                                wanted, ", found ", entry.id, " (", where, ")"));
+  };
   std::size_t bytes = 0;
   std::int64_t last = -1;
   for (const Entry& entry : entries) {
-    require(entry.id >= 0 && entry.id < kMaxTokenId, ErrorCode::CorruptFile, "id of token '",
-            entry.token, "': wanted 0 to ", kMaxTokenId - 1, ", found ", entry.id, " (", where,
-            ")");
+    if (entry.id < 0 || entry.id >= kMaxTokenId) fail(entry, text_of("0 to ", kMaxTokenId - 1));
     bytes += entry.token.size() + 1;  // + 1: the empty token has an address too
     last = std::max(last, entry.id);
   }
@@ -21,15 +24,14 @@ Vocabulary::Vocabulary(const std::vector<Entry>& entries, const std::string& whe
   ids_.reserve(entries.size());
   for (const Entry& entry : entries) {
     std::string_view& slot = tokens_[static_cast<std::size_t>(entry.id)];
-    require(slot.data() == nullptr, ErrorCode::CorruptFile, "id of token '", entry.token,
-            "': wanted one of its own, found ", entry.id, ", which is '", slot, "' (", where, ")");
+    if (slot.data() != nullptr)
+      fail(entry, text_of("one of its own, not that of ", in_quotes(slot)));
     const std::size_t begin = arena_.size();
     arena_.insert(arena_.end(), entry.token.begin(), entry.token.end());
     arena_.push_back('\0');
     slot = {arena_.data() + begin, entry.token.size()};
-    require(ids_.emplace(slot, static_cast<std::int32_t>(entry.id)).second, ErrorCode::CorruptFile,
-            "token '", entry.token, "': wanted once, found again with id ", entry.id, " (", where,
-            ")");
+    if (!ids_.emplace(slot, static_cast<std::int32_t>(entry.id)).second)
+      fail(entry, "one for each token, not a second");
   }
 }
 

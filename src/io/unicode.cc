@@ -69,6 +69,20 @@ std::string replace_invalid_utf8(std::string_view text) {
   return repaired;
 }
 
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t kShown = 60;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string line = "'";
+  for (const char c : replace_invalid_utf8(text.substr(0, kShown))) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      line.append("\\x") += {kDigits[byte >> 4], kDigits[byte & 15]};
+    else
+      line += c;
+  }
+  return line.append(text.size() > kShown ? "...'" : "'");
+}
+
 Character first_character(std::string_view text) noexcept {
   const auto byte = [&](std::size_t i) {
     return static_cast<char32_t>(static_cast<unsigned char>(text[i]));

@@ -16,6 +16,10 @@ std::size_t find_invalid_utf8(std::string_view text) noexcept;
 /// Rust's from_utf8_lossy).
 std::string replace_invalid_utf8(std::string_view text);
 
+/// `text` in single quotes for an error's one line: control characters become \xNN, ill-formed
+/// parts U+FFFD, and all after 60 bytes "...".
+std::string in_quotes(std::string_view text);
+
 /// The character at the front of `text` and its length in bytes (1 to 4). `text` is well-formed and
 /// not empty.
 struct Character {

@@ -21,6 +21,11 @@ TEST(UnicodeTest, EachMaximalSubpartBecomesOneReplacement) {
             "a\ufffd\ufffd\ufffdb\ufffdc\ufffd\ufffdd");
 }
 
+TEST(UnicodeTest, QuotedTextIsOneShortLine) {
+  EXPECT_EQ(in_quotes("a\n\x7f\xff\u00e9"), "'a\\x0a\\x7f\ufffd\u00e9'");
+  EXPECT_EQ(in_quotes(std::string(100, 'x')), "'" + std::string(60, 'x') + "...'");
+}
+
 TEST(UnicodeTest, WritingAndReadingACharacterIsTheIdentity) {
   for (char32_t code = 0; code < 0x110000; code += code < 0x3000 ? 1 : 977) {
     if (code >= 0xd800 && code < 0xe000) continue;
