@@ -42,14 +42,15 @@ bool sees_a_key(const Call& call, const Entry& e, std::int64_t head, std::int64_
   return false;
 }
 
-template <class T>
-void store_divided(const Row& row, T* out, std::int64_t inner, std::int64_t head_dim) noexcept {
+void store_divided(const Call& call, const Row& row, std::int64_t at) noexcept {
+  const Output& to = call.output;
   const float inverse = row.none() ? 0.0f : 1.0f / row.sum;
-  if (inner == 1) {
-    for (std::int64_t d = 0; d < head_dim; ++d) out[d] = convert<T>(row.out[d] * inverse);
-    return;
-  }
-  for (std::int64_t d = 0; d < head_dim; ++d) out[d * inner] = convert<T>(row.out[d] * inverse);
+  const auto size = static_cast<std::int64_t>(size_of(to.dtype));
+  if (to.inner == 1)
+    return call.kernel->store_scaled(row.out, inverse, to.out + at * size, to.dtype, call.head_dim);
+  for (std::int64_t d = 0; d < call.head_dim; ++d)
+    call.kernel->store_scaled(row.out + d, inverse, to.out + (at + d * to.inner) * size, to.dtype,
+                              1);
 }
 
 void fold_row(const Row& row, float* out, std::int64_t inner, std::int64_t head_dim, float& max,
@@ -106,12 +107,7 @@ void store_rows(const Call& call, const Entry& entry, std::int64_t kv_head, std:
                to.sum[lse_at]);
       continue;
     }
-    if (to.dtype == DType::F32)
-      store_divided(row, reinterpret_cast<float*>(to.out) + at, to.inner, call.head_dim);
-    else if (to.dtype == DType::BF16)
-      store_divided(row, reinterpret_cast<Bf16*>(to.out) + at, to.inner, call.head_dim);
-    else
-      store_divided(row, reinterpret_cast<F16*>(to.out) + at, to.inner, call.head_dim);
+    store_divided(call, row, at);
     if (to.lse != nullptr)
       to.lse[lse_at] = row.most == kNone ? kNone : row.most + (row.rest + std::log(row.sum));
   }

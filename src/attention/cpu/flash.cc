@@ -76,15 +76,15 @@ Scratch scratch_at(const Kernel& kernel, std::int64_t head_dim, std::byte* memor
   s.scores = reinterpret_cast<float*>(part(sizes.scores));
   s.weights = sizes.weights == 0 ? reinterpret_cast<Word*>(s.scores)
                                  : reinterpret_cast<Word*>(part(sizes.weights));
-  s.added = reinterpret_cast<float*>(part(sizes.added));
   s.out = reinterpret_cast<float*>(part(sizes.out));
   s.most = reinterpret_cast<float*>(part(sizes.most));
   s.sum = reinterpret_cast<float*>(part(sizes.sum));
+  s.sums = reinterpret_cast<float*>(part(sizes.sums));
   return s;
 }
 
 std::size_t bytes_of(const ScratchSizes& s) noexcept {
-  return s.queries + s.scores + s.weights + s.added + s.out + s.most + s.sum;
+  return s.queries + s.scores + s.weights + s.out + s.most + s.sum + s.sums;
 }
 
 // A call with its memory, wave by wave.

@@ -21,7 +21,7 @@ namespace {
 struct Avx2 {
   using V = __m256;
   using Packed = __m256;
-  static constexpr std::int64_t kLanes = 8, kPanel = 16, kBlock = 128;
+  static constexpr std::int64_t kLanes = 8, kPanel = 16, kBlock = 128, kWordStep = 1, kKeyStep = 8;
   static constexpr int kTileRows = 6;
   static constexpr bool kPairs = false;
 
@@ -53,6 +53,84 @@ struct Avx2 {
   }
   static V dot(V sum, Packed a, Packed b) noexcept { return _mm256_fmadd_ps(a, b, sum); }
 
+  template <std::int64_t kStride>
+  static Multiply multiply_for(std::int64_t rows, std::int64_t vectors) noexcept {
+    return register_tile<Avx2, kStride, kTileRows>(rows, vectors);
+  }
+  static void enter() noexcept {}
+  static void leave() noexcept {}
+
+  static __m128i load_halves(const std::uint16_t* p) noexcept {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static V load_bf16(const std::uint16_t* p) noexcept {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_halves(p)), 16));
+  }
+  static V load_f16(const std::uint16_t* p) noexcept { return _mm256_cvtph_ps(load_halves(p)); }
+  static void store_bf16(std::uint16_t* p, V x) noexcept {
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i tie = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(tie, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    const __m256i high = _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, nan), 16);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0xd8);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+  }
+  static void store_f16(std::uint16_t* p, V x) noexcept {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  static void transpose(V (&x)[kLanes]) noexcept {
+    V t[8];
+#pragma GCC unroll 4
+    for (int n = 0; n < 4; ++n) {
+      t[2 * n] = _mm256_unpacklo_ps(x[2 * n], x[2 * n + 1]);
+      t[2 * n + 1] = _mm256_unpackhi_ps(x[2 * n], x[2 * n + 1]);
+    }
+    V u[8];
+#pragma GCC unroll 2
+    for (int n = 0; n < 8; n += 4) {
+      u[n] = _mm256_shuffle_ps(t[n], t[n + 2], 0x44);
+      u[n + 1] = _mm256_shuffle_ps(t[n], t[n + 2], 0xee);
+      u[n + 2] = _mm256_shuffle_ps(t[n + 1], t[n + 3], 0x44);
+      u[n + 3] = _mm256_shuffle_ps(t[n + 1], t[n + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int n = 0; n < 4; ++n) {
+      x[n] = _mm256_permute2f128_ps(u[n], u[n + 4], 0x20);
+      x[n + 4] = _mm256_permute2f128_ps(u[n], u[n + 4], 0x31);
+    }
+  }
+  /// x with the sign bits of `sign` flipped.
+  static V flip(V x, V sign) noexcept {
+    return _mm256_xor_ps(x, sign);
+  }
+  /// The larger magnitudes as integers: finds NaN and Inf among words.
+  static V larger_bits(V largest, V words) noexcept {
+    const __m256i size = _mm256_and_si256(_mm256_castps_si256(words), _mm256_set1_epi32(INT32_MAX));
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(largest), size));
+  }
+  static bool any_not_finite(V largest) noexcept {
+    const __m256i most_finite = _mm256_set1_epi32(0x7f7fffff);
+    return _mm256_movemask_epi8(_mm256_cmpgt_epi32(_mm256_castps_si256(largest), most_finite)) != 0;
+  }
+
+  /// x where the boolean mask's row says so from key `at` on, kNone in the others.
+  static V hide_unseen(V x, const Rows& row, std::int64_t at, std::int64_t last) noexcept {
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(row.data);
+    std::uint8_t seen[8] = {};
+    if (row.inner == 1 && at + kLanes <= last) {
+      __builtin_memcpy(seen, bytes + at, 8);
+    } else {
+      for (std::int64_t key = at; key < least(at + kLanes, last); ++key)
+        seen[key - at] = bytes[key * row.inner];
+    }
+    const __m256i wide =
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(seen)));
+    const __m256i unseen = _mm256_cmpeq_epi32(wide, _mm256_setzero_si256());
+    return _mm256_blendv_ps(x, set(kNone), _mm256_castsi256_ps(unseen));
+  }
   /// Lanes [from, to) of x, kNone in the others.
   static V between(V x, std::int64_t from, std::int64_t to) noexcept {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -22,11 +22,15 @@
 namespace annulus::flash {
 namespace {
 
-struct Avx512 : Vector512 {
+struct Avx512 : Singles512 {
   using Packed = __m512;
   static constexpr std::int64_t kBlock = 256;
   static constexpr int kTileRows = 12;
-  static constexpr bool kPairs = false;
+
+  template <std::int64_t kStride>
+  static Multiply multiply_for(std::int64_t rows, std::int64_t vectors) noexcept {
+    return register_tile<Avx512, kStride, kTileRows>(rows, vectors);
+  }
 
   static Packed load_packed(const Word* p) noexcept {
     return _mm512_loadu_ps(reinterpret_cast<const float*>(p));

@@ -24,11 +24,15 @@
 namespace annulus::flash {
 namespace {
 
-struct Bf16Units : Vector512 {
+struct Bf16Units : Pairs512 {
   using Packed = __m512bh;
   static constexpr std::int64_t kBlock = 256;
   static constexpr int kTileRows = 12;
-  static constexpr bool kPairs = true;
+
+  template <std::int64_t kStride>
+  static Multiply multiply_for(std::int64_t rows, std::int64_t vectors) noexcept {
+    return register_tile<Bf16Units, kStride, kTileRows>(rows, vectors);
+  }
 
   static Packed load_packed(const Word* p) noexcept {
     return reinterpret_cast<__m512bh>(_mm512_loadu_si512(p));

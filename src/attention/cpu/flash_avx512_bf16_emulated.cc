@@ -25,11 +25,15 @@
 namespace annulus::flash {
 namespace {
 
-struct Emulated : Vector512 {
+struct Emulated : Pairs512 {
   using Packed = __m512i;
   static constexpr std::int64_t kBlock = 256;
   static constexpr int kTileRows = 12;
-  static constexpr bool kPairs = true;
+
+  template <std::int64_t kStride>
+  static Multiply multiply_for(std::int64_t rows, std::int64_t vectors) noexcept {
+    return register_tile<Emulated, kStride, kTileRows>(rows, vectors);
+  }
 
   static Packed load_packed(const Word* p) noexcept { return _mm512_loadu_si512(p); }
   static Packed repeat(const Word* p) noexcept { return _mm512_set1_epi32(static_cast<int>(*p)); }

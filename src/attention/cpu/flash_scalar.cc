@@ -4,11 +4,15 @@
 namespace annulus::flash {
 namespace {
 
+inline float scalar_of(std::uint16_t bits, bool bf16) noexcept {
+  return bf16 ? to_float(Bf16{bits}) : to_float(F16{bits});
+}
+
 struct Scalar {
   using V [[gnu::vector_size(16)]] = float;
   using I [[gnu::vector_size(16)]] = std::int32_t;
   using Packed = V;
-  static constexpr std::int64_t kLanes = 4, kPanel = 8, kBlock = 128;
+  static constexpr std::int64_t kLanes = 4, kPanel = 8, kBlock = 128, kWordStep = 1, kKeyStep = 4;
   static constexpr int kTileRows = 4;
   static constexpr bool kPairs = false;
 
@@ -35,6 +39,52 @@ struct Scalar {
   static Packed repeat(const Word* p) noexcept { return set(__builtin_bit_cast(float, *p)); }
   static V dot(V sum, Packed a, Packed b) noexcept { return sum + a * b; }
 
+  template <std::int64_t kStride>
+  static Multiply multiply_for(std::int64_t rows, std::int64_t vectors) noexcept {
+    return register_tile<Scalar, kStride, kTileRows>(rows, vectors);
+  }
+  static void enter() noexcept {}
+  static void leave() noexcept {}
+
+  static V load_bf16(const std::uint16_t* p) noexcept {
+    return V{scalar_of(p[0], true), scalar_of(p[1], true), scalar_of(p[2], true),
+             scalar_of(p[3], true)};
+  }
+  static V load_f16(const std::uint16_t* p) noexcept {
+    return V{scalar_of(p[0], false), scalar_of(p[1], false), scalar_of(p[2], false),
+             scalar_of(p[3], false)};
+  }
+  static void store_bf16(std::uint16_t* p, V x) noexcept {
+    for (int lane = 0; lane < 4; ++lane) p[lane] = to_bf16(x[lane]).bits;
+  }
+  static void store_f16(std::uint16_t* p, V x) noexcept {
+    for (int lane = 0; lane < 4; ++lane) p[lane] = to_f16(x[lane]).bits;
+  }
+  static void transpose(V (&x)[kLanes]) noexcept {
+    const V a = x[0], b = x[1], c = x[2], d = x[3];
+    for (int lane = 0; lane < 4; ++lane) x[lane] = V{a[lane], b[lane], c[lane], d[lane]};
+  }
+  /// x with the sign bits of `sign` flipped.
+  static V flip(V x, V sign) noexcept {
+    return __builtin_bit_cast(V, __builtin_bit_cast(I, x) ^ __builtin_bit_cast(I, sign));
+  }
+  /// The larger magnitudes as integers: finds NaN and Inf among words.
+  static V larger_bits(V largest, V words) noexcept {
+    const I a = __builtin_bit_cast(I, largest), b = __builtin_bit_cast(I, words) & INT32_MAX;
+    return __builtin_bit_cast(V, a > b ? a : b);
+  }
+  static bool any_not_finite(V largest) noexcept {
+    const I bits = __builtin_bit_cast(I, largest) >= 0x7f800000;
+    return (bits[0] | bits[1] | bits[2] | bits[3]) != 0;
+  }
+
+  /// x where the boolean mask's row says so from key `at` on, kNone in the others.
+  static V hide_unseen(V x, const Rows& row, std::int64_t at, std::int64_t last) noexcept {
+    const auto* const seen = reinterpret_cast<const std::uint8_t*>(row.data);
+    for (std::int64_t lane = 0; lane < kLanes; ++lane)
+      if (at + lane >= last || seen[(at + lane) * row.inner] == 0) x[lane] = kNone;
+    return x;
+  }
   /// Lanes [from, to) of x, kNone in the others.
   static V between(V x, std::int64_t from, std::int64_t to) noexcept {
     for (std::int64_t lane = 0; lane < kLanes; ++lane)

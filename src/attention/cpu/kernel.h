@@ -65,10 +65,10 @@ struct Scratch {
   Word* queries = nullptr;  // packed rows
   float* scores = nullptr;  // a row group by key_block
   Word* weights = nullptr;  // the same after exp, as the second product takes it
-  float* added = nullptr;   // one row of an additive mask
   float* out = nullptr;     // [rows, out_stride], not divided
   float* most = nullptr;    // [rows] largest score, in units of `Unit::unit`
   float* sum = nullptr;     // [rows]
+  float* sums = nullptr;    // [rows, lanes], added up to `sum` in the end
 };
 
 /// A block of query rows against a range of keys. Rows of one kv head are numbered over its query
@@ -95,7 +95,7 @@ struct Unit {
 
 /// Sizes of the parts of a Scratch in bytes, each a multiple of 64.
 struct ScratchSizes {
-  std::size_t queries = 0, scores = 0, weights = 0, added = 0, out = 0, most = 0, sum = 0;
+  std::size_t queries = 0, scores = 0, weights = 0, out = 0, most = 0, sum = 0, sums = 0;
 };
 
 /// Functions and sizes of one instruction set and compute type.
@@ -103,21 +103,25 @@ struct Kernel {
   const char* name = "";
   std::int64_t rows = 0;        // of a register tile: blocks of queries are multiples of it
   std::int64_t block_rows = 0;  // most rows of a unit
-  std::int64_t panel = 0;       // words side by side in a panel
   std::int64_t key_block = 0;
-  bool pairs = false;  // bf16 pairs; else f32
 
   ScratchSizes (*scratch_of)(std::int64_t head_dim) noexcept = nullptr;
   std::int64_t (*out_stride)(std::int64_t head_dim) noexcept = nullptr;
+  std::int64_t (*key_words)(std::int64_t head_dim) noexcept = nullptr;    // of a packed block
+  std::int64_t (*value_words)(std::int64_t head_dim) noexcept = nullptr;  // likewise
   void (*pack)(const PackJob& job) noexcept = nullptr;
   /// Leaves out, most and sum in `scratch`.
   void (*attend)(const Unit& unit, const Scratch& scratch) noexcept = nullptr;
+  /// from * factor into `count` elements of `dtype` (f32, bf16, f16) at `to`, next to each other.
+  void (*store_scaled)(const float* from, float factor, std::byte* to, DType dtype,
+                       std::int64_t count) noexcept = nullptr;
 };
 
 const Kernel& scalar_f32() noexcept;
 const Kernel& avx2_f32() noexcept;
 const Kernel& avx512_f32() noexcept;
 const Kernel& avx512_bf16() noexcept;
+const Kernel& amx_bf16() noexcept;
 const Kernel& avx512_bf16_emulated() noexcept;  // the same bits without the units: for tests
 
 }  // namespace annulus::flash

@@ -1,6 +1,6 @@
-// Copies keys and values into panels. Included by each instruction set's file inside its target
-// region, so everything here has internal linkage; std functions are out of bounds for the same
-// reason (style rule 20).
+// Copies queries, keys and values into panels. Included by each instruction set's file inside its
+// target region, so everything here has internal linkage; std functions are out of bounds for the
+// same reason (style rule 20).
 #pragma once
 
 #include "attention/cpu/kernel.h"
@@ -15,10 +15,6 @@ inline std::int64_t least(std::int64_t a, std::int64_t b) noexcept {
 
 inline std::int64_t rounded_up(std::int64_t x, std::int64_t step) noexcept {
   return (x + step - 1) / step * step;
-}
-
-inline Word word_of(float x) noexcept {
-  return __builtin_bit_cast(Word, x);
 }
 
 /// The f32 at element `d` of a row.
@@ -38,63 +34,129 @@ template <bool kPairs>
 inline Word row_word(const Rows& rows, const std::byte* row, std::int64_t w,
                      std::int64_t head_dim) noexcept {
   if constexpr (!kPairs) {
-    return word_of(element(rows, row, w));
+    return __builtin_bit_cast(Word, element(rows, row, w));
   } else {
     const Word low = bits16(rows, row, 2 * w);
     return 2 * w + 1 < head_dim ? low | bits16(rows, row, 2 * w + 1) << 16 : low;
   }
 }
 
+/// kLanes elements of a row from element d on, as f32; 0 past the end.
+template <class T>
+typename T::V floats_at(const Rows& rows, const std::byte* row, std::int64_t d,
+                        std::int64_t head_dim) noexcept {
+  if (rows.inner == 1 && d + T::kLanes <= head_dim) {
+    if (rows.dtype == DType::F32) return T::load(reinterpret_cast<const float*>(row) + d);
+    const auto* const halves = reinterpret_cast<const std::uint16_t*>(row) + d;
+    return rows.dtype == DType::BF16 ? T::load_bf16(halves) : T::load_f16(halves);
+  }
+  float some[T::kLanes] = {};
+  for (std::int64_t x = d; x < least(d + T::kLanes, head_dim); ++x)
+    some[x - d] = element(rows, row, x);
+  return T::load(some);
+}
+
+/// kLanes words of a row from word w on; 0 past the end.
+template <class T>
+typename T::V words_at(const Rows& rows, const std::byte* row, std::int64_t w,
+                       std::int64_t head_dim) noexcept {
+  if constexpr (!T::kPairs) {
+    return floats_at<T>(rows, row, w, head_dim);
+  } else {
+    if (rows.inner == 1 && 2 * (w + T::kLanes) <= head_dim)
+      return T::load(reinterpret_cast<const float*>(row) + w);
+    Word some[T::kLanes] = {};
+    for (std::int64_t x = w; x < least(w + T::kLanes, (head_dim + 1) / 2); ++x)
+      some[x - w] = row_word<true>(rows, row, x, head_dim);
+    return T::load(reinterpret_cast<const float*>(some));
+  }
+}
+
+/// kLanes keys at a time, kLanes words at a time: rows in, columns out.
 template <class T>
 void pack_keys(const PackJob& job) noexcept {
-  const std::int64_t words = T::kPairs ? (job.head_dim + 1) / 2 : job.head_dim;
-  const std::int64_t padded = rounded_up(job.count, T::kLanes);
-  for (std::int64_t key = 0; key < padded; ++key) {
+  const std::int64_t words =
+      rounded_up(T::kPairs ? (job.head_dim + 1) / 2 : job.head_dim, T::kWordStep);
+  for (std::int64_t key = 0; key < rounded_up(job.count, T::kKeyStep); key += T::kLanes) {
     Word* const to = job.key_panels + key / T::kPanel * words * T::kPanel + key % T::kPanel;
-    if (key >= job.count) {
-      for (std::int64_t w = 0; w < words; ++w) to[w * T::kPanel] = 0;
-      continue;
+    for (std::int64_t w = 0; w < words; w += T::kLanes) {
+      typename T::V tile[T::kLanes];
+      for (std::int64_t n = 0; n < T::kLanes; ++n)
+        tile[n] = key + n < job.count
+                      ? words_at<T>(job.keys, job.keys.from(key + n).data, w, job.head_dim)
+                      : T::set(0.0f);
+      T::transpose(tile);
+      for (std::int64_t n = 0; n < least(T::kLanes, words - w); ++n)
+        T::store(reinterpret_cast<float*>(to + (w + n) * T::kPanel), tile[n]);
     }
-    const std::byte* const row = job.keys.from(key).data;
-    for (std::int64_t w = 0; w < words; ++w)
-      to[w * T::kPanel] = row_word<T::kPairs>(job.keys, row, w, job.head_dim);
+  }
+}
+
+/// kLanes words of values: f32 of one key, or pairs of two keys; 0 for a key past the end.
+template <class T>
+typename T::V pair_words(const PackJob& job, std::int64_t step, std::int64_t d) noexcept {
+  if (step * (T::kPairs ? 2 : 1) >= job.count) return T::set(0.0f);
+  if constexpr (!T::kPairs) {
+    return floats_at<T>(job.values, job.values.from(step).data, d, job.head_dim);
+  } else {
+    const std::byte* const low = job.values.from(2 * step).data;
+    const bool two = 2 * step + 1 < job.count;
+    const std::byte* const high = two ? job.values.from(2 * step + 1).data : low;
+    if (two && job.values.inner == 1 && d + T::kLanes <= job.head_dim)
+      return T::interleave(reinterpret_cast<const std::uint16_t*>(low) + d,
+                           reinterpret_cast<const std::uint16_t*>(high) + d);
+    Word some[T::kLanes] = {};
+    for (std::int64_t x = d; x < least(d + T::kLanes, job.head_dim); ++x)
+      some[x - d] = bits16(job.values, low, x) | (two ? bits16(job.values, high, x) << 16 : 0);
+    return T::load(reinterpret_cast<const float*>(some));
   }
 }
 
 template <class T>
 void pack_values(const PackJob& job) noexcept {
   constexpr std::int64_t kStep = T::kPairs ? 2 : 1;  // keys in a word
-  const std::int64_t steps = (job.count + kStep - 1) / kStep;
-  bool odd = false;
-  for (std::int64_t d = 0; d < rounded_up(job.head_dim, T::kPanel); ++d) {
-    Word* to = job.value_panels + d / T::kPanel * (T::kBlock / kStep) * T::kPanel + d % T::kPanel;
-    for (std::int64_t s = 0; s < steps; ++s, to += T::kPanel) {
-      Word word = 0;
-      if (d < job.head_dim) {
-        const std::byte* const row = job.values.from(s * kStep).data;
-        if constexpr (T::kPairs) {
-          word = bits16(job.values, row, d);
-          odd = odd || (word & 0x7f80u) == 0x7f80u;
-          if (2 * s + 1 < job.count) {
-            const Word high = bits16(job.values, job.values.from(2 * s + 1).data, d);
-            odd = odd || (high & 0x7f80u) == 0x7f80u;
-            word |= high << 16;
-          }
-        } else {
-          word = word_of(element(job.values, row, d));
-          odd = odd || (word & 0x7f800000u) == 0x7f800000u;
-        }
-      }
-      *to = word;
+  const std::int64_t steps = rounded_up((job.count + kStep - 1) / kStep, T::kWordStep);
+  typename T::V largest = T::set(0.0f);
+  for (std::int64_t s = 0; s < steps; ++s)
+    for (std::int64_t d = 0; d < job.head_dim; d += T::kLanes) {
+      const typename T::V words = pair_words<T>(job, s, d);
+      largest = T::larger_bits(largest, words);
+      T::store(reinterpret_cast<float*>(job.value_panels) +
+                   (d / T::kPanel * (T::kBlock / kStep) + s) * T::kPanel + d % T::kPanel,
+               words);
     }
-  }
-  *job.odd = odd ? 1 : 0;
+  *job.odd = T::any_not_finite(largest) ? 1 : 0;
 }
 
 template <class T>
 void pack(const PackJob& job) noexcept {
   pack_keys<T>(job);
   pack_values<T>(job);
+}
+
+/// from * factor into `count` elements of dtype `dtype` at `to`, next to each other.
+template <class T>
+void store_scaled(const float* from, float factor, std::byte* to, DType dtype,
+                  std::int64_t count) noexcept {
+  const std::int64_t whole = count / T::kLanes * T::kLanes;
+  const typename T::V factors = T::set(factor);
+  auto* const halves = reinterpret_cast<std::uint16_t*>(to);
+  for (std::int64_t d = 0; d < whole; d += T::kLanes) {
+    const typename T::V x = T::mul(T::load(from + d), factors);
+    if (dtype == DType::F32)
+      T::store(reinterpret_cast<float*>(to) + d, x);
+    else if (dtype == DType::BF16)
+      T::store_bf16(halves + d, x);
+    else
+      T::store_f16(halves + d, x);
+  }
+  for (std::int64_t d = whole; d < count; ++d) {
+    const float x = from[d] * factor;
+    if (dtype == DType::F32)
+      reinterpret_cast<float*>(to)[d] = x;
+    else
+      halves[d] = dtype == DType::BF16 ? to_bf16(x).bits : to_f16(x).bits;
+  }
 }
 
 }  // namespace

@@ -73,10 +73,8 @@ Call inputs_of(const Kernel& kernel, const AttentionArgs& args) {
   constexpr double kLog2e = 1.4426950408889634;
   call.exp2_unit = static_cast<float>(static_cast<double>(call.unit) * kLog2e);
 
-  const std::int64_t step = kernel.pairs ? 2 : 1;
-  call.key_words = kernel.key_block * ((call.head_dim + step - 1) / step);
-  call.value_words =
-      kernel.key_block / step * ((call.head_dim + kernel.panel - 1) / kernel.panel * kernel.panel);
+  call.key_words = kernel.key_words(call.head_dim);
+  call.value_words = kernel.value_words(call.head_dim);
   return call;
 }
 
