@@ -355,6 +355,7 @@ const AttentionBackend& flash_attention(Isa isa) noexcept {
   static const Flash avx2(avx2_f32(), avx2_f32());
   static const Flash avx512(avx512_f32(), avx512_f32());
   static const Flash avx512_bf16_units(avx512_f32(), avx512_bf16());
+  static const Flash amx(avx512_f32(), amx_bf16());
   switch (isa) {
     case Isa::Scalar:
       return scalar;
@@ -363,8 +364,9 @@ const AttentionBackend& flash_attention(Isa isa) noexcept {
     case Isa::Avx512:
       return avx512;
     case Isa::Avx512Bf16:
-    case Isa::Amx:
       return avx512_bf16_units;
+    case Isa::Amx:
+      return amx;
   }
 #endif
   static_cast<void>(isa);

@@ -18,6 +18,20 @@ constexpr std::int64_t kAheadSteps = 8, kLineWords = 16;
 using Multiply = void (*)(const Word* a, const Word* b, std::int64_t steps, float* c,
                           std::int64_t c_stride, bool accumulate, Ahead ahead) noexcept;
 
+template <class T, int kRows, int kVecs, std::int64_t kStride>
+[[gnu::always_inline]] inline void step(const Word* a, const Word* b,
+                                        typename T::V (&sum)[kRows][kVecs]) noexcept {
+  typename T::Packed right[kVecs];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVecs; ++v) right[v] = T::load_packed(b + v * T::kLanes);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    const typename T::Packed left = T::repeat(a + r * kStride);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVecs; ++v) sum[r][v] = T::dot(sum[r][v], left, right[v]);
+  }
+}
+
 /// c [kRows, kVecs vectors] = (accumulate ? c : 0) + a [kRows, steps] * b [steps, panel].
 template <class T, int kRows, int kVecs, std::int64_t kStride>
 void multiply(const Word* a, const Word* b, std::int64_t steps, float* c, std::int64_t c_stride,
@@ -32,20 +46,16 @@ void multiply(const Word* a, const Word* b, std::int64_t steps, float* c, std::i
   for (std::int64_t done = 0; done < steps; done += kAheadSteps) {
     for (std::int64_t line = 0; line < ahead.lines; ++line, ahead.at += kLineWords)
       __builtin_prefetch(ahead.at, 0, 2);  // into L2
-    const std::int64_t some = least(steps - done, kAheadSteps);
-    for (std::int64_t s = 0; s < some; ++s) {
-      typename T::Packed right[kVecs];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVecs; ++v) right[v] = T::load_packed(b + v * T::kLanes);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const typename T::Packed left = T::repeat(a + r * kStride);
-#pragma GCC unroll 4
-        for (int v = 0; v < kVecs; ++v) sum[r][v] = T::dot(sum[r][v], left, right[v]);
-      }
-      ++a;
-      b += T::kPanel;
+    if (steps - done >= kAheadSteps) {
+#pragma GCC unroll 8
+      for (int s = 0; s < kAheadSteps; ++s)
+        step<T, kRows, kVecs, kStride>(a + s, b + s * T::kPanel, sum);
+    } else {
+      for (std::int64_t s = 0; s < steps - done; ++s)
+        step<T, kRows, kVecs, kStride>(a + s, b + s * T::kPanel, sum);
     }
+    a += kAheadSteps;
+    b += kAheadSteps * T::kPanel;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)

@@ -72,6 +72,17 @@ typename T::V words_at(const Rows& rows, const std::byte* row, std::int64_t w,
   }
 }
 
+/// Rows far apart are beyond the prefetcher: brings row `row` near, if there is one.
+inline void fetch_row(const Rows& rows, std::int64_t row, std::int64_t count,
+                      std::int64_t head_dim) noexcept {
+  constexpr std::int64_t kLine = 64;
+  if (row >= count || rows.inner != 1) return;
+  const std::byte* const at = rows.from(row).data;
+  const std::int64_t bytes = head_dim * static_cast<std::int64_t>(size_of(rows.dtype));
+  for (std::int64_t byte = 0; byte < bytes; byte += kLine) __builtin_prefetch(at + byte);
+}
+constexpr std::int64_t kRowsAhead = 16;
+
 /// kLanes keys at a time, kLanes words at a time: rows in, columns out.
 template <class T>
 void pack_keys(const PackJob& job) noexcept {
@@ -79,6 +90,8 @@ void pack_keys(const PackJob& job) noexcept {
       rounded_up(T::kPairs ? (job.head_dim + 1) / 2 : job.head_dim, T::kWordStep);
   for (std::int64_t key = 0; key < rounded_up(job.count, T::kKeyStep); key += T::kLanes) {
     Word* const to = job.key_panels + key / T::kPanel * words * T::kPanel + key % T::kPanel;
+    for (std::int64_t n = 0; n < T::kLanes; ++n)
+      fetch_row(job.keys, key + kRowsAhead + n, job.count, job.head_dim);
     for (std::int64_t w = 0; w < words; w += T::kLanes) {
       typename T::V tile[T::kLanes];
       for (std::int64_t n = 0; n < T::kLanes; ++n)
@@ -117,7 +130,9 @@ void pack_values(const PackJob& job) noexcept {
   constexpr std::int64_t kStep = T::kPairs ? 2 : 1;  // keys in a word
   const std::int64_t steps = rounded_up((job.count + kStep - 1) / kStep, T::kWordStep);
   typename T::V largest = T::set(0.0f);
-  for (std::int64_t s = 0; s < steps; ++s)
+  for (std::int64_t s = 0; s < steps; ++s) {
+    for (std::int64_t key = s * kStep; key < (s + 1) * kStep; ++key)
+      fetch_row(job.values, key + kRowsAhead, job.count, job.head_dim);
     for (std::int64_t d = 0; d < job.head_dim; d += T::kLanes) {
       const typename T::V words = pair_words<T>(job, s, d);
       largest = T::larger_bits(largest, words);
@@ -125,6 +140,7 @@ void pack_values(const PackJob& job) noexcept {
                    (d / T::kPanel * (T::kBlock / kStep) + s) * T::kPanel + d % T::kPanel,
                words);
     }
+  }
   *job.odd = T::any_not_finite(largest) ? 1 : 0;
 }
 
