@@ -129,6 +129,7 @@ void compare_positions(const GoldenCase& golden, Comparison& comparison, const E
                        const TokenRows& tokens, const std::vector<ImageFeatures>& rows) {
   if (!golden.has_output("position_ids")) return;
   std::vector<std::span<const ImageGrid>> grids;
+  grids.reserve(rows.size());
   for (const ImageFeatures& row : rows) grids.emplace_back(row.grids);
   const qwen2_5_vl::Positions positions = qwen2_5_vl::grid_positions(
       tokens.ids, tokens.lengths, grids, encoder.config.vision->spatial_merge_size,
@@ -168,6 +169,7 @@ void run_vision_language(const GoldenCase& golden, Workbench& bench, Comparison&
   const ImageFeatures all = encode_patches(ctx, encoder, values, grids_of(golden, bench), tap);
   const std::vector<ImageFeatures> rows = by_row(encoder, tokens, all);
   std::vector<const ImageFeatures*> of_rows;
+  of_rows.reserve(rows.size());
   for (const ImageFeatures& row : rows) of_rows.push_back(&row);
   compare_positions(golden, comparison, encoder, tokens, rows);
   const Tensor last = encode_tokens(ctx, encoder, tokens, of_rows, ImagePositions::Grid, tap);

@@ -9,11 +9,10 @@
 namespace annulus::qwen2_5_vl {
 namespace {
 
-const std::filesystem::path kGoldens =
-    std::filesystem::path(ANNULUS_SOURCE_DIR) / "tests" / "goldens";
-
 Json golden_config(const char* model) {
-  return Json::read(kGoldens / model / "text_encoder" / "config.json", ErrorCode::CorruptFile);
+  return Json::read(std::filesystem::path(ANNULUS_SOURCE_DIR) / "tests" / "goldens" / model /
+                        "text_encoder" / "config.json",
+                    ErrorCode::CorruptFile);
 }
 
 /// The flat config of a golden with one member of the text part replaced.

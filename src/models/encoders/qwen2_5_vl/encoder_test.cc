@@ -12,8 +12,12 @@
 namespace annulus::qwen2_5_vl {
 namespace {
 
-const std::filesystem::path kTiny = kGoldens / "qwen_image" / "tiny";
-const std::filesystem::path kEdit = kGoldens / "qwen_image_edit" / "tiny";
+std::filesystem::path tiny() {
+  return goldens() / "qwen_image" / "tiny";
+}
+std::filesystem::path edit() {
+  return goldens() / "qwen_image_edit" / "tiny";
+}
 
 TokenRows row_of(std::vector<std::int32_t> ids, std::int64_t padding = 0) {
   const auto length = static_cast<std::int64_t>(ids.size());
@@ -53,13 +57,13 @@ Json config_of(const std::filesystem::path& model) {
 }
 
 TEST(Qwen25VlEncoder, PaddingChangesNothing) {
-  TestEncoder it(kTiny);
+  TestEncoder it(tiny());
   const std::vector<std::int32_t> ids = {5, 7, 11, 2, 800};
   EXPECT_LE(largest_difference(encoded(it, row_of(ids)), encoded(it, row_of(ids, 4))), 1e-6);
 }
 
 TEST(Qwen25VlEncoder, LaterTokensDoNotChangeEarlierRows) {
-  TestEncoder it(kTiny);
+  TestEncoder it(tiny());
   const std::vector<float> shorter = encoded(it, row_of({5, 7, 11}));
   std::vector<float> longer = encoded(it, row_of({5, 7, 11, 2, 800}));
   longer.resize(shorter.size());
@@ -68,11 +72,11 @@ TEST(Qwen25VlEncoder, LaterTokensDoNotChangeEarlierRows) {
 
 TEST(Qwen25VlEncoder, AWindowOverAllTokensIsNoWindowAndASmallerOneForgets) {
   TestContext test;
-  Json json = config_of(kTiny);
+  Json json = config_of(tiny());
   const auto encode = [&](std::int64_t window) {
     json.set("use_sliding_window", true).set("sliding_window", window).set("max_window_layers", 0);
     const Context ctx = test.context();
-    Encoder encoder = load_from(test, weights_of(kTiny, ctx.device), json);
+    Encoder encoder = load_from(test, weights_of(tiny(), ctx.device), json);
     encoder.language.layers.resize(1);  // deeper layers see further back
     return [encoder, ctx](std::int32_t first) {
       const TokenRows tokens = row_of({first, 7, 11, 2, 800});
@@ -87,7 +91,7 @@ TEST(Qwen25VlEncoder, AWindowOverAllTokensIsNoWindowAndASmallerOneForgets) {
 }
 
 TEST(Qwen25VlEncoder, PicturesTogetherAreEachByItself) {
-  TestEncoder it(kEdit);
+  TestEncoder it(edit());
   const std::vector<ImageGrid> grids = {{1, 4, 6}, {1, 10, 2}, {1, 2, 2}};
   const std::vector<float> patches = random_patches(it, grids);
   const std::vector<float> together =
@@ -106,7 +110,7 @@ TEST(Qwen25VlEncoder, PicturesTogetherAreEachByItself) {
 }
 
 TEST(Qwen25VlEncoder, ABatchWithPicturesIsItsRowsOneByOne) {
-  TestEncoder it(kEdit);
+  TestEncoder it(edit());
   const std::vector<ImageGrid> grids = {{1, 4, 4}};
   const ImageFeatures picture =
       encode_patches(it.ctx, it.encoder, random_patches(it, grids), grids);
@@ -125,27 +129,27 @@ TEST(Qwen25VlEncoder, ABatchWithPicturesIsItsRowsOneByOne) {
 }
 
 TEST(Qwen25VlEncoder, BothWaysOfNamingGiveTheSameModel) {
-  TestEncoder hub(kTiny);
+  TestEncoder hub(tiny());
   std::map<std::string, Tensor> renamed;
-  for (auto& [name, tensor] : weights_of(kTiny, hub.ctx.device)) {
+  for (auto& [name, tensor] : weights_of(tiny(), hub.ctx.device)) {
     if (name.starts_with("model."))
       renamed.emplace("model.language_model." + name.substr(6), tensor);
     else
       renamed.emplace(name.starts_with("visual.") ? "model." + name : name, tensor);
   }
-  TestEncoder other(kTiny);
-  other.encoder = load_from(other.test, std::move(renamed), config_of(kTiny));
+  TestEncoder other(tiny());
+  other.encoder = load_from(other.test, std::move(renamed), config_of(tiny()));
   ASSERT_TRUE(other.encoder.visual);
   const TokenRows tokens = row_of({1, 2, 3});
   EXPECT_EQ(encoded(hub, tokens), encoded(other, tokens));
 }
 
 TEST(Qwen25VlEncoder, ATextOnlyCheckpointEncodesTextAndRefusesPictures) {
-  TestEncoder it(kTiny);
+  TestEncoder it(tiny());
   const std::vector<float> whole = encoded(it, row_of({1, 2, 3}));
-  std::map<std::string, Tensor> text = weights_of(kTiny, it.ctx.device);
+  std::map<std::string, Tensor> text = weights_of(tiny(), it.ctx.device);
   std::erase_if(text, [](const auto& entry) { return entry.first.starts_with("visual."); });
-  it.encoder = load_from(it.test, std::move(text), config_of(kTiny));
+  it.encoder = load_from(it.test, std::move(text), config_of(tiny()));
   EXPECT_EQ(encoded(it, row_of({1, 2, 3})), whole);
   error_of(ErrorCode::Unsupported, [&] {
     encode_patches(it.ctx, it.encoder, std::vector<float>(4 * 1176), {{1, 2, 2}});
@@ -156,11 +160,11 @@ TEST(Qwen25VlEncoder, NotANumberInTheWeightsIsNamedAsSuch) {
   for (const char* name : {"model.layers.1.mlp.up_proj.weight", "visual.blocks.2.attn.qkv.bias"}) {
     TestContext test;
     const Context ctx = test.context();
-    std::map<std::string, Tensor> tensors = weights_of(kTiny, ctx.device);
+    std::map<std::string, Tensor> tensors = weights_of(tiny(), ctx.device);
     Tensor broken = clone(ctx.stream, tensors.at(name));
     broken.data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
     tensors.at(name) = broken;
-    const Encoder encoder = load_from(test, std::move(tensors), config_of(kTiny));
+    const Encoder encoder = load_from(test, std::move(tensors), config_of(tiny()));
     const std::string message = error_of(ErrorCode::NonFinite, [&] {
       encode_patches(ctx, encoder, std::vector<float>(4 * 1176, 0.5f), {{1, 2, 2}});
       encode_tokens(ctx, encoder, row_of({1, 2, 3}), {}, ImagePositions::Line);
@@ -175,21 +179,21 @@ TEST(Qwen25VlEncoder, WeightsThatDoNotFitTheConfigAreRefused) {
   const auto refused = [&](const Json& config, std::map<std::string, Tensor> tensors) {
     return error_of(ErrorCode::CorruptFile, [&] { load_from(test, std::move(tensors), config); });
   };
-  Json more_layers = config_of(kTiny);
+  Json more_layers = config_of(tiny());
   more_layers.set("num_hidden_layers", 4);
-  EXPECT_NE(refused(more_layers, weights_of(kTiny, ctx.device)).find("layers.3"),
+  EXPECT_NE(refused(more_layers, weights_of(tiny(), ctx.device)).find("layers.3"),
             std::string::npos);
-  Json fewer_layers = config_of(kTiny);
+  Json fewer_layers = config_of(tiny());
   fewer_layers.set("num_hidden_layers", 2);
-  EXPECT_NE(refused(fewer_layers, weights_of(kTiny, ctx.device)).find("layers.2"),
+  EXPECT_NE(refused(fewer_layers, weights_of(tiny(), ctx.device)).find("layers.2"),
             std::string::npos);
-  Json wider = config_of(kTiny);
+  Json wider = config_of(tiny());
   wider.set("intermediate_size", 97);
-  EXPECT_NE(refused(wider, weights_of(kTiny, ctx.device)).find("proj"), std::string::npos);
+  EXPECT_NE(refused(wider, weights_of(tiny(), ctx.device)).find("proj"), std::string::npos);
 }
 
 TEST(Qwen25VlEncoder, TokensThatContradictPicturesOrTheVocabularyAreRefused) {
-  TestEncoder it(kEdit);
+  TestEncoder it(edit());
   const std::vector<ImageGrid> grids = {{1, 4, 4}};
   const ImageFeatures picture =
       encode_patches(it.ctx, it.encoder, random_patches(it, grids), grids);
@@ -210,7 +214,7 @@ TEST(Qwen25VlEncoder, TokensThatContradictPicturesOrTheVocabularyAreRefused) {
 }
 
 TEST(Qwen25VlEncoder, OperationsAreThoseOfTheShapes) {
-  TestEncoder it(kTiny);
+  TestEncoder it(tiny());
   const TextConfig& text = it.encoder.config.text;
   const std::vector<std::int64_t> lengths = {3};
   // Per layer and token 2 (64 x 64 + 2 x 64 x 32 + 64 x 64 + 3 x 64 x 96); 6 pairs of q and k.

@@ -61,7 +61,7 @@ std::vector<std::int64_t> counts(const SafetensorsFile& file, const char* mask_n
 
 TEST(Qwen25VlPrompt, PromptsOfDifferentLengthGiveTheGoldensEmbeddings) {
   for (const std::string& platform : platforms_here()) {
-    TestEncoder it(kGoldens / "qwen_image" / "tiny", platform);
+    TestEncoder it(goldens() / "qwen_image" / "tiny", platform);
     const auto tokenizer = load_tokenizer(it.model / "tokenizer");
     for (const char* name : {"t2i_batch2_cfg", "t2i_cfg", "t2i_no_cfg"}) {
       const Stored stored(it.model / "cases" / name);
@@ -85,7 +85,7 @@ TEST(Qwen25VlPrompt, PromptsOfDifferentLengthGiveTheGoldensEmbeddings) {
 
 TEST(Qwen25VlPrompt, ShardsOfBf16GiveTheGoldensEmbeddings) {
   for (const std::string& platform : platforms_here()) {
-    TestEncoder it(kGoldens / "qwen_image" / "tiny_bf16_sharded", platform);
+    TestEncoder it(goldens() / "qwen_image" / "tiny_bf16_sharded", platform);
     const Stored stored(it.model / "cases" / "t2i_cfg");
     const Conditioning made =
         encode_prompts(it.ctx, it.encoder, *load_tokenizer(it.model / "tokenizer"),
@@ -115,7 +115,7 @@ TEST(Qwen25VlPrompt, PromptsBesidePicturesGiveTheGoldensEmbeddings) {
        {{64, 64}, {64, 64}}}};
   for (const std::string& platform : platforms_here())
     for (const EditCase& edit : cases) {
-      TestEncoder it(kGoldens / "qwen_image_edit" / edit.model, platform);
+      TestEncoder it(goldens() / "qwen_image_edit" / edit.model, platform);
       const Stored stored(it.model / "cases" / edit.name);
       std::vector<std::shared_ptr<const Image>> pictures;
       for (std::size_t i = 0; i < edit.sizes.size(); ++i)
@@ -134,13 +134,13 @@ TEST(Qwen25VlPrompt, PromptsBesidePicturesGiveTheGoldensEmbeddings) {
 
 TEST(Qwen25VlPrompt, TheDemoModelGivesTheReferenceEmbeddings) {
   for (const std::string& platform : platforms_here()) {
-    TestEncoder it(kRepository / "demo" / "storybook", platform);
+    TestEncoder it(repository() / "demo" / "storybook", platform);
     const auto tokenizer = load_tokenizer(it.model / "tokenizer");
     const Json index =
-        Json::read(kRepository / "demo" / "reference" / "index.json", ErrorCode::CorruptFile);
+        Json::read(repository() / "demo" / "reference" / "index.json", ErrorCode::CorruptFile);
     for (const Json& run : index["runs"].elements()) {
       const SafetensorsFile file =
-          SafetensorsFile::open(kRepository / "demo" / "reference" / run.get<std::string>("file"));
+          SafetensorsFile::open(repository() / "demo" / "reference" / run.get<std::string>("file"));
       for (const auto& [key, tensor] : {std::pair{"prompt", "prompt_embeds"},
                                         std::pair{"negative_prompt", "negative_prompt_embeds"}}) {
         const std::vector<std::string> prompts = {run.get<std::string>(key)};
@@ -154,7 +154,7 @@ TEST(Qwen25VlPrompt, TheDemoModelGivesTheReferenceEmbeddings) {
 }
 
 TEST(Qwen25VlPrompt, ABatchIsItsPromptsOneByOneAndZerosAfterThem) {
-  TestEncoder it(kGoldens / "qwen_image" / "tiny");
+  TestEncoder it(goldens() / "qwen_image" / "tiny");
   const auto tokenizer = load_tokenizer(it.model / "tokenizer");
   const std::vector<std::string> prompts = {"a dog", "two dogs and a very long red boat", ""};
   const auto encode = [&](std::span<const std::string> some) {
@@ -175,7 +175,7 @@ TEST(Qwen25VlPrompt, ABatchIsItsPromptsOneByOneAndZerosAfterThem) {
 }
 
 TEST(Qwen25VlPrompt, LongPromptsAreCutToTheFirstRows) {
-  TestEncoder it(kRepository / "demo" / "storybook");
+  TestEncoder it(repository() / "demo" / "storybook");
   const auto tokenizer = load_tokenizer(it.model / "tokenizer");
   std::string prompt;
   for (int i = 0; i < 600; ++i) prompt += " a red house";
@@ -191,7 +191,7 @@ TEST(Qwen25VlPrompt, LongPromptsAreCutToTheFirstRows) {
 }
 
 TEST(Qwen25VlPrompt, PlaceholdersOfThePromptItselfAreRefusedBesidePictures) {
-  TestEncoder it(kGoldens / "qwen_image_edit" / "tiny");
+  TestEncoder it(goldens() / "qwen_image_edit" / "tiny");
   const auto tokenizer = load_tokenizer(it.model / "tokenizer");
   const std::vector<ImageGrid> one = {{1, 4, 6}};
   const std::string sly = "a hat <|image_pad|>";

@@ -11,8 +11,12 @@
 
 namespace annulus::qwen2_5_vl {
 
-inline const std::filesystem::path kRepository = ANNULUS_SOURCE_DIR;
-inline const std::filesystem::path kGoldens = kRepository / "tests" / "goldens";
+inline std::filesystem::path repository() {
+  return ANNULUS_SOURCE_DIR;
+}
+inline std::filesystem::path goldens() {
+  return repository() / "tests" / "goldens";
+}
 
 /// The encoder of a model's folder, loaded on a platform.
 struct TestEncoder {
