@@ -67,6 +67,8 @@ std::array<std::array<float, 256>, 3> shades(const ImageProcessor& processor) {
 }  // namespace
 
 ImageProcessor read_image_processor(const Json& json) {
+  if (const std::optional<Json> inner = json.find("image_processor"))  // processor_config.json
+    return read_image_processor(*inner);
   ImageProcessor processor;
   processor.patch_size = size_of(json, "patch_size", processor.patch_size, 1024);
   processor.temporal_patch_size =

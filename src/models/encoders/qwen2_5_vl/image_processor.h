@@ -20,8 +20,9 @@ struct ImageProcessor {
   bool do_resize = true, do_rescale = true, do_normalize = true;
 };
 
+/// Reads preprocessor_config.json, or a processor_config.json that holds it as `image_processor`.
 /// Throws CorruptFile naming key and file.
-ImageProcessor read_image_processor(const Json& preprocessor_config);
+ImageProcessor read_image_processor(const Json& json);
 
 struct PixelSize {
   std::int64_t height = 0, width = 0;

@@ -87,7 +87,7 @@ TEST(Qwen25VlImageProcessor, ValuesAreNormalisedPerChannel) {
   EXPECT_EQ(values, (std::vector<float>{1, 2, -2}));
 }
 
-TEST(Qwen25VlImageProcessor, LimitsMayStandAtTheTopOrWithinSize) {
+TEST(Qwen25VlImageProcessor, LimitsMayStandAtTheTopOrWithinSizeAndAllOfItOneLevelDeeper) {
   const auto read = [](const char* text) {
     return read_image_processor(
         Json::parse(text, "preprocessor_config.json", ErrorCode::CorruptFile));
@@ -95,6 +95,7 @@ TEST(Qwen25VlImageProcessor, LimitsMayStandAtTheTopOrWithinSize) {
   EXPECT_EQ(read(R"({"min_pixels": 4, "max_pixels": 9})").max_pixels, 9);
   EXPECT_EQ(read(R"({"size": {"shortest_edge": 5, "longest_edge": 8}})").min_pixels, 5);
   EXPECT_EQ(read(R"({"size": {"min_pixels": 6, "max_pixels": 7}})").max_pixels, 7);
+  EXPECT_EQ(read(R"({"image_processor": {"patch_size": 6}})").patch_size, 6);
   EXPECT_EQ(read(R"({"min_pixels": 4, "size": {"shortest_edge": 5}})").min_pixels, 4);
   for (const char* text :
        {R"({"patch_size": 0})", R"({"image_std": [1, 0, 1]})", R"({"image_mean": [1, 2]})",
