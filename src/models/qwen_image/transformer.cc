@@ -176,7 +176,7 @@ double forward_flop(const TransformerConfig& config, std::int64_t img_seq,
     flop += (layers - 1) * (12 * square * seq + 4 * seq * seq * hidden);
     flop += square * (10 * out + 2 * seq) + 4 * out * seq * hidden;  // the last block
     flop += modulations * 6 * square + 2 * square;                   // adaLN, norm_out
-    flop += 2 * hidden * (kSinusoids + hidden);
+    flop += (config.zero_cond_t ? 4 : 2) * hidden * (kSinusoids + hidden);
     flop += 2 * hidden * static_cast<double>(config.in_channels) * img;
     flop += 2 * hidden * static_cast<double>(config.packed_out()) * out;
   }

@@ -17,11 +17,7 @@ class Meter {
 
   /// A causal convolution of `taps` frames and `area` pixels; `out` channels from `in`.
   void conv(std::int64_t in, std::int64_t out, std::int64_t taps, std::int64_t area) {
-    std::int64_t seen = 0;  // frames under a tap, over all output frames
-    for (std::int64_t frame = 0; frame < frames_; ++frame) seen += std::min(taps, frame + 1);
-    cost_.flop += 2.0 * static_cast<double>(in * out * area) * static_cast<double>(seen) *
-                  static_cast<double>(height_ * width_);
-    cost_.weights += static_cast<std::size_t>(in * out * taps * area + out);
+    add(in, out, taps * area, seen(taps, frames_) * area);
   }
 
   void residual(std::int64_t in, std::int64_t out) {
@@ -53,12 +49,12 @@ class Meter {
     conv(channels, channels, 1, 9);
     if (!temporal) return;
     frames_ = 1 + (frames_ - 1) / 2;
-    if (frames_ > 1) conv(channels, channels, 3, 1);
+    if (frames_ > 1) add(channels, channels, 3, 3 * (frames_ - 1));
   }
 
   void up(std::int64_t channels, bool temporal) {
     if (temporal && frames_ > 1) {
-      conv(channels, 2 * channels, 3, 1);
+      add(channels, 2 * channels, 3, seen(3, frames_ - 1));  // the first frame is left out
       frames_ = 1 + (frames_ - 1) * 2;
     }
     constexpr std::size_t kBand = std::size_t{32} << 20;  // upsample.cc
@@ -73,6 +69,20 @@ class Meter {
   void live(std::int64_t channels) { note(bytes(channels)); }
 
  private:
+  /// Frames under one of `taps` taps, over `frames` output frames that zeros precede.
+  static std::int64_t seen(std::int64_t taps, std::int64_t frames) {
+    std::int64_t sum = 0;
+    for (std::int64_t frame = 0; frame < frames; ++frame) sum += std::min(taps, frame + 1);
+    return sum;
+  }
+
+  /// A kernel of `taps` taps, which over all frames see `seen` values of each channel per pixel.
+  void add(std::int64_t in, std::int64_t out, std::int64_t taps, std::int64_t seen) {
+    cost_.flop += 2.0 * static_cast<double>(in * out) * static_cast<double>(seen) *
+                  static_cast<double>(height_ * width_);
+    cost_.weights += static_cast<std::size_t>(in * out * taps + out);
+  }
+
   std::size_t bytes(std::int64_t channels) const {
     const std::int64_t chunk = std::min<std::int64_t>(frames_, 4);
     return static_cast<std::size_t>(channels * chunk * height_ * width_) * element_;

@@ -89,6 +89,10 @@ struct Upsample {
   Conv resample;  // 3 x 3
   std::optional<Conv> time_conv;
 };
+/// The 3 x 3 convolution of x's pixels, each repeated twice along height and width, in bands of
+/// `band` rows of x: the repeated pixels, four times as many as x has, are never there as a whole.
+Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int64_t band);
+
 Upsample load_upsample(const WeightScope& w, std::int64_t channels, bool temporal);
 Tensor forward(const Context& ctx, const Upsample& layer, Tensor x, FrameCache& cache);
 

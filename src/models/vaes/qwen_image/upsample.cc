@@ -23,17 +23,21 @@ Tensor interleave_frames(const Context& ctx, const Tensor& x) {
   return out;
 }
 
-/// conv(repeat(x)) in bands of rows: the repeated pixels, four times as many as x has and twice as
-/// many as the result, are never there as a whole.
-Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer) {
+/// Rows of x whose repeated pixels take about kBandBytes.
+std::int64_t band_rows(const Tensor& x) {
+  const Shape& s = x.shape();
+  const std::int64_t row_bytes =
+      s[0] * s[1] * s[3] * s[4] * 4 * static_cast<std::int64_t>(size_of(x.dtype()));
+  return std::max<std::int64_t>(8, kBandBytes / std::max<std::int64_t>(1, row_bytes));
+}
+
+}  // namespace
+
+Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int64_t band) {
   const Shape& s = x.shape();
   const std::int64_t height = s[2];
   Tensor out = Tensor::empty({s[0], s[1], 2 * height, 2 * s[3], layer.weight.shape()[0]}, ctx.dtype,
                              ctx.device);
-  const std::int64_t row_bytes =
-      s[0] * s[1] * s[3] * s[4] * 4 * static_cast<std::int64_t>(size_of(x.dtype()));
-  const std::int64_t band =
-      std::max<std::int64_t>(8, kBandBytes / std::max<std::int64_t>(1, row_bytes));
   for (std::int64_t begin = 0; begin < height; begin += band) {
     const std::int64_t end = std::min(height, begin + band);
     const std::int64_t above = begin > 0 ? 1 : 0, below = end < height ? 1 : 0;
@@ -46,8 +50,6 @@ Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer) {
   }
   return out;
 }
-
-}  // namespace
 
 Upsample load_upsample(const WeightScope& w, std::int64_t channels, bool temporal) {
   const std::array<std::int64_t, 2> square = {3, 3};
@@ -65,7 +67,7 @@ Tensor forward(const Context& ctx, const Upsample& layer, Tensor x, FrameCache& 
       x = interleave_frames(ctx, causal_conv(ctx, x, *layer.time_conv, cache));
     }
   }
-  return doubled(ctx, x, layer.resample);
+  return doubled(ctx, x, layer.resample, band_rows(x));
 }
 
 }  // namespace annulus::qwen_image
