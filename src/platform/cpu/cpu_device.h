@@ -16,6 +16,9 @@ class CpuDevice final : public HostDevice {
   CpuDevice(int threads, Isa isa);
   ~CpuDevice() override;
 
+  /// As HostDevice's, with our kernels where f32, bf16 and f16 are converted into one another.
+  void copy(Stream& stream, const Tensor& from, Tensor& to) override;
+
   Isa isa() const noexcept { return isa_; }
   const Kernels& kernels() const noexcept { return kernels_; }
   OneDnn& onednn() const noexcept { return *onednn_; }

@@ -16,8 +16,8 @@ void embedding(Stream& stream, Workspace&, const EmbeddingArgs& args) {
   parallel_for(device.threads(), out.count(), std::max<std::int64_t>(16384 / out.length(), 1),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t row = begin; row < end; ++row)
-                   device.kernels().convert(table.source(ids(row / seq, row % seq)), out.sink(row),
-                                            out.length());
+                   device.kernels().convert(table.source(ids(row / seq, row % seq)),
+                                            Activation::None, out.sink(row), out.length());
                });
 }
 
@@ -35,7 +35,7 @@ void upsample_nearest(Stream& stream, Workspace&, const UpsampleNearestArgs& arg
                        (line / height * (height / factor) + line % height / factor) *
                        (width / factor);
                    for (std::int64_t column = 0; column < width; ++column)
-                     device.kernels().convert(x.source(from + column / factor),
+                     device.kernels().convert(x.source(from + column / factor), Activation::None,
                                               out.sink(line * width + column), channels);
                  }
                });

@@ -66,7 +66,7 @@ struct SmallLinear {
 };
 
 struct Kernels {
-  void (*convert)(Source from, Sink to, std::int64_t count) noexcept;
+  void (*convert)(Source from, Activation activation, Sink to, std::int64_t count) noexcept;
   void (*layer_norm)(const LayerNormRows& rows, std::int64_t begin, std::int64_t end) noexcept;
   void (*rms_norm)(const RmsNormRows& rows, std::int64_t begin, std::int64_t end) noexcept;
   void (*rope)(const RopeRows& rows, std::int64_t begin, std::int64_t end) noexcept;

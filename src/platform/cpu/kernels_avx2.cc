@@ -44,6 +44,10 @@ inline Halves to_f16_lanes(Floats x) noexcept {
   return (Halves)_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
 }
 
+inline Floats reciprocal(Floats x) noexcept {
+  return 1.0f / x;
+}
+
 #include "platform/cpu/simd/kernels.h"
 
 }  // namespace

@@ -13,13 +13,10 @@ namespace annulus::cpu {
 
 namespace {
 
-// Rows of x up to which reading the weight costs more than the arithmetic.
-constexpr std::int64_t kFewRows = 8;
-constexpr std::int64_t kFewRowsOfAnotherType = 32;  // where oneDNN would need a converted copy
-
 constexpr std::int64_t kWeightBlockBytes = std::int64_t{4} << 20;
 constexpr std::int64_t kXBlockBytes = std::int64_t{32} << 20;
-constexpr std::int64_t kOutBlockBytes = std::int64_t{2} << 20;
+constexpr std::int64_t kOutBlockBytes = std::int64_t{2} << 20;         // beside a block of weights
+constexpr std::int64_t kActivatedBlockBytes = std::int64_t{16} << 20;  // beside all of the weight
 
 std::int64_t bytes_of(DType dtype) noexcept {
   return static_cast<std::int64_t>(size_of(dtype));
@@ -40,26 +37,11 @@ std::int64_t block_of(std::int64_t count, std::int64_t line_bytes, std::int64_t 
 void convert_rows(const CpuDevice& device, const Rows& from, std::int64_t first, std::int64_t count,
                   DType dtype, std::byte* to) {
   const std::int64_t length = from.length(), pitch = length * bytes_of(dtype);
-  parallel_for(
-      device.threads(), count, std::max<std::int64_t>(8192 / length, 1),
-      [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row)
-          device.kernels().convert(from.source(first + row), {to + row * pitch, dtype}, length);
-      });
-}
-
-// Dense rows of `dtype` to rows [first, first + count) of `to`, of which columns [column, column +
-// length) are written.
-void store_rows(const CpuDevice& device, const std::byte* from, DType dtype, std::int64_t length,
-                const Rows& to, std::int64_t first, std::int64_t count, std::int64_t column) {
-  const std::int64_t pitch = length * bytes_of(dtype), offset = column * bytes_of(to.dtype());
   parallel_for(device.threads(), count, std::max<std::int64_t>(8192 / length, 1),
                [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t row = begin; row < end; ++row) {
-                   Sink sink = to.sink(first + row);
-                   sink.data += offset;
-                   device.kernels().convert({from + row * pitch, dtype}, sink, length);
-                 }
+                 for (std::int64_t row = begin; row < end; ++row)
+                   device.kernels().convert(from.source(first + row), Activation::None,
+                                            {to + row * pitch, dtype}, length);
                });
 }
 
@@ -69,14 +51,45 @@ struct Layer {
   Activation activation;
 };
 
+DType arithmetic(const CpuDevice& device, const Layer& layer) noexcept {
+  return layer.x.dtype() == DType::BF16 && device.has_bf16_products() ? DType::BF16 : DType::F32;
+}
+
+// Is reading the weight dearer than the arithmetic, so that our own kernel is best? Where oneDNN
+// would need a converted copy of the weight more rows are few, unless they are short: then sums
+// across the lanes of a vector are most of the work.
+bool has_few_rows(const CpuDevice& device, const Layer& layer) noexcept {
+  constexpr std::int64_t kFew = 8, kFewOfAnotherType = 24, kLong = 1024;
+  const std::int64_t rows = layer.x.count(), in = layer.x.length();
+  if (layer.weight.dtype() == arithmetic(device, layer)) return rows <= kFew;
+  return rows <= (in < kLong ? kFewOfAnotherType : kSmallLinearRows);
+}
+
+// Dense products of `dtype` to columns [column, column + length) of rows [first, first + count) of
+// the layer's out, activated on the way; they may lie there already.
+void store_rows(const CpuDevice& device, const Layer& layer, const std::byte* from, DType dtype,
+                std::int64_t length, std::int64_t first, std::int64_t count, std::int64_t column) {
+  const std::int64_t pitch = length * bytes_of(dtype),
+                     offset = column * bytes_of(layer.out.dtype());
+  parallel_for(
+      device.threads(), count, std::max<std::int64_t>(8192 / length, 1),
+      [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t row = begin; row < end; ++row) {
+          Sink sink = layer.out.sink(first + row);
+          sink.data += offset;
+          device.kernels().convert({from + row * pitch, dtype}, layer.activation, sink, length);
+        }
+      });
+}
+
 void few_rows(const CpuDevice& device, Workspace& workspace, const Layer& layer) {
   const std::int64_t rows = layer.x.count(), in = layer.x.length(), pitch = rounded_up(in, 16);
   auto* x = reinterpret_cast<float*>(
       workspace.take(static_cast<std::size_t>(rows * pitch) * sizeof(float)));
   for (std::int64_t row = 0; row < rows; ++row) {
     float* const line = x + row * pitch;
-    device.kernels().convert(layer.x.source(row), {reinterpret_cast<std::byte*>(line), DType::F32},
-                             in);
+    device.kernels().convert(layer.x.source(row), Activation::None,
+                             {reinterpret_cast<std::byte*>(line), DType::F32}, in);
     std::fill(line + in, line + pitch, 0.0f);
   }
   const SmallLinear call = {.x = x,
@@ -112,18 +125,21 @@ struct Blocks {
 Blocks blocks_of(const CpuDevice& device, const Layer& layer) {
   const std::int64_t count = layer.x.count(), in = layer.x.length(), outputs = layer.out.length();
   Blocks b{};
-  b.factors =
-      layer.x.dtype() == DType::BF16 && device.has_bf16_products() ? DType::BF16 : DType::F32;
+  b.factors = arithmetic(device, layer);
   b.convert_x = layer.x.dtype() != b.factors || !is_dense(layer.x);
   b.convert_weight = layer.weight.dtype() != b.factors || !is_dense(layer.weight);
-  const bool writes = layer.out.dtype() == DType::F32 || layer.out.dtype() == b.factors;
+  // An activation of a rounded product would round twice.
+  const bool writes = layer.out.dtype() == DType::F32 ||
+                      (layer.out.dtype() == b.factors && layer.activation == Activation::None);
   b.staged = writes ? layer.out.dtype() : DType::F32;
   b.outputs =
       b.convert_weight ? block_of(outputs, in * bytes_of(b.factors), kWeightBlockBytes) : outputs;
   b.stage_out = !writes || b.outputs < outputs || !is_dense(layer.out);
   b.x_rows = b.convert_x ? block_of(count, in * bytes_of(b.factors), kXBlockBytes) : count;
-  b.rows =
-      b.stage_out ? block_of(b.x_rows, b.outputs * bytes_of(b.staged), kOutBlockBytes) : b.x_rows;
+  const std::int64_t line = b.outputs * bytes_of(b.staged);
+  const std::int64_t room = b.convert_weight ? kOutBlockBytes : kActivatedBlockBytes;
+  b.rows = b.stage_out || layer.activation != Activation::None ? block_of(b.x_rows, line, room)
+                                                               : b.x_rows;
   return b;
 }
 
@@ -139,8 +155,7 @@ std::shared_ptr<const MadeProduct> product_of(const CpuDevice& device, const Lay
                                   .a_stride = {0, in, 1},
                                   .b_stride = {0, 1, in},
                                   .out_stride = {0, outputs, 1},
-                                  .bias = layer.bias.data != nullptr,
-                                  .activation = layer.activation});
+                                  .bias = layer.bias.data != nullptr});
 }
 
 // Where the parts of the workspace begin.
@@ -179,16 +194,16 @@ void many_rows(const CpuDevice& device, Workspace& workspace, const Layer& layer
   const Blocks b = blocks_of(device, layer);
   const Room room = take_room(device, workspace, layer, b);
   if (room.bias != nullptr)
-    device.kernels().convert(layer.bias, {reinterpret_cast<std::byte*>(room.bias), DType::F32},
-                             outputs);
+    device.kernels().convert(layer.bias, Activation::None,
+                             {reinterpret_cast<std::byte*>(room.bias), DType::F32}, outputs);
   const auto product = [&](const std::byte* x, const std::byte* weight, std::int64_t first_row,
                            std::int64_t rows, std::int64_t first_output, std::int64_t columns) {
     std::byte* const to = b.stage_out ? room.out : layer.out.address(first_row);
     device.onednn().run(*product_of(device, layer, b, rows, columns), x, weight,
                         room.bias != nullptr ? room.bias + first_output : nullptr, to,
                         room.scratch);
-    if (b.stage_out)
-      store_rows(device, to, b.staged, columns, layer.out, first_row, rows, first_output);
+    if (b.stage_out || layer.activation != Activation::None)
+      store_rows(device, layer, to, b.staged, columns, first_row, rows, first_output);
   };
 
   for (std::int64_t x_first = 0; x_first < count; x_first += b.x_rows) {
@@ -217,10 +232,7 @@ void linear(Stream& stream, Workspace& workspace, const LinearArgs& args) {
                        .out = Rows(args.out),
                        .bias = vector_source(args.bias),
                        .activation = args.activation};
-  const bool other_type = layer.weight.dtype() != layer.x.dtype() ||
-                          (layer.x.dtype() != DType::F32 && !device.has_bf16_products());
-  const std::int64_t few = other_type ? kFewRowsOfAnotherType : kFewRows;
-  if (layer.x.count() <= few || layer.x.length() == 0)
+  if (layer.x.length() == 0 || has_few_rows(device, layer))
     few_rows(device, workspace, layer);
   else
     many_rows(device, workspace, layer);

@@ -40,7 +40,7 @@ MadeConvolution make_convolution(const dnnl::engine& engine, const Convolution& 
                         memory::format_tag::a);
   const memory::dims stride = dims(wanted.stride, flat), before = dims(wanted.pad_before, flat),
                      after = dims(wanted.pad_after, flat);
-  const dnnl::primitive_attr attr = attributes(Activation::None, 1.0f, false);
+  const dnnl::primitive_attr attr = attributes(1.0f, false);
   constexpr auto kKind = dnnl::prop_kind::forward_inference;
   constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3

@@ -33,7 +33,7 @@ class MadeSoftmax {
 dnnl::memory::data_type onednn_type(DType dtype) noexcept;
 
 /// Post-operations and scratch memory of ours.
-dnnl::primitive_attr attributes(Activation activation, float alpha, bool accumulate);
+dnnl::primitive_attr attributes(float alpha, bool accumulate);
 
 MadeProduct make_product(const dnnl::engine& engine, const Product& wanted);
 MadeConvolution make_convolution(const dnnl::engine& engine, const Convolution& wanted);

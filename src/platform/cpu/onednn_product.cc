@@ -15,43 +15,20 @@ memory::desc matrix(DType dtype, std::int64_t batch, std::int64_t rows, std::int
           memory::dims{repeated ? rows * columns : stride[0], stride[1], stride[2]}};
 }
 
-void append(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha, float beta) {
-#if DNNL_VERSION_MAJOR >= 3
-  ops.append_eltwise(algorithm, alpha, beta);
-#else
-  ops.append_eltwise(1.0f, algorithm, alpha, beta);
-#endif
-}
-
 }  // namespace
 
 memory::data_type onednn_type(DType dtype) noexcept {
   return dtype == DType::BF16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
-dnnl::primitive_attr attributes(Activation activation, float alpha, bool accumulate) {
+dnnl::primitive_attr attributes(float alpha, bool accumulate) {
   dnnl::post_ops ops;
   if (accumulate) ops.append_sum(1.0f / alpha);  // alpha follows: the sum must come first
-  if (alpha != 1.0f) append(ops, dnnl::algorithm::eltwise_linear, alpha, 0.0f);
-  switch (activation) {
-    case Activation::None:
-      break;
-    case Activation::Silu:
-      append(ops, dnnl::algorithm::eltwise_swish, 1.0f, 0.0f);
-      break;
-    case Activation::QuickGelu:
-      append(ops, dnnl::algorithm::eltwise_swish, 1.702f, 0.0f);
-      break;
-    case Activation::GeluTanh:
-      append(ops, dnnl::algorithm::eltwise_gelu_tanh, 0.0f, 0.0f);
-      break;
-    case Activation::GeluErf:
-      append(ops, dnnl::algorithm::eltwise_gelu_erf, 0.0f, 0.0f);
-      break;
-    case Activation::Relu:
-      append(ops, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-      break;
-  }
+#if DNNL_VERSION_MAJOR >= 3
+  if (alpha != 1.0f) ops.append_eltwise(dnnl::algorithm::eltwise_linear, alpha, 0.0f);
+#else
+  if (alpha != 1.0f) ops.append_eltwise(1.0f, dnnl::algorithm::eltwise_linear, alpha, 0.0f);
+#endif
   dnnl::primitive_attr attr;
   attr.set_post_ops(ops);
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -68,7 +45,7 @@ MadeProduct make_product(const dnnl::engine& engine, const Product& wanted) {
                                             memory::format_tag::ab)
                              : memory::desc(memory::dims{1, 1, wanted.n}, memory::data_type::f32,
                                             memory::format_tag::abc);
-  const dnnl::primitive_attr attr = attributes(wanted.activation, wanted.alpha, wanted.accumulate);
+  const dnnl::primitive_attr attr = attributes(wanted.alpha, wanted.accumulate);
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::matmul::primitive_desc desc =
       wanted.bias ? dnnl::matmul::primitive_desc(engine, a, b, bias, out, attr)

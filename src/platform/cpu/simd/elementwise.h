@@ -1,9 +1,11 @@
 // Included inside each instruction set's namespace, after math.h: one pass over memory, no
 // temporaries.
 
-void convert(Source from, Sink to, std::int64_t count) noexcept {
-  for_lanes(count, [&](std::int64_t at, std::int64_t lanes) {
-    store(load(from, at, lanes), to, at, lanes);
+void convert(Source from, Activation activation, Sink to, std::int64_t count) noexcept {
+  with_activation(activation, [&](auto tag) {
+    for_lanes(count, [&](std::int64_t at, std::int64_t lanes) {
+      store(activated<decltype(tag)::value>(load(from, at, lanes)), to, at, lanes);
+    });
   });
 }
 

@@ -1,5 +1,5 @@
 // Included before vectors.h where there are no instructions for it: 16-bit elements to f32 and
-// back, rounding to nearest even.
+// back, rounding to nearest even, and 1 / x.
 
 inline Floats from_bf16(Halves x) noexcept {
   return (Floats)(__builtin_convertvector(x, Words) << 16);
@@ -26,4 +26,8 @@ inline Halves to_f16_lanes(Floats x) noexcept {
   Halves made{};
   for (int lane = 0; lane < kLanes; ++lane) made[lane] = to_f16(x[lane]).bits;
   return made;
+}
+
+inline Floats reciprocal(Floats x) noexcept {
+  return 1.0f / x;
 }

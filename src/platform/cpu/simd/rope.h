@@ -50,13 +50,27 @@ inline void turn_pairs(const Head& head, Source freqs, std::int64_t pairs, Sink 
   });
 }
 
+struct Angles {
+  Floats cos, sin;
+};
+
+/// `count` angles from pair `at` on.
+inline Angles load_angles(Source freqs, std::int64_t at, std::int64_t count) noexcept {
+  Floats first{}, second{};
+  if (count == kLanes) {
+    first = load(freqs, 2 * at, kLanes);
+    second = load(freqs, 2 * at + kLanes, kLanes);
+  } else {
+    const std::int64_t low = 2 * count < kLanes ? 2 * count : kLanes;
+    first = load(freqs, 2 * at, low);
+    if (2 * count > low) second = load(freqs, 2 * at + low, 2 * count - low);
+  }
+  return {every_second(first, second, Lanes{}), every_other_second(first, second, Lanes{})};
+}
+
 inline void turn_halves(const Head& head, Source freqs, std::int64_t pairs, Sink out) noexcept {
   for_lanes(pairs, [&](std::int64_t at, std::int64_t count) {
-    const std::int64_t low = 2 * count < kLanes ? 2 * count : kLanes;
-    const Floats first = load(freqs, 2 * at, low),
-                 second = 2 * count > low ? load(freqs, 2 * at + low, 2 * count - low) : Floats{};
-    const Floats cos = every_second(first, second, Lanes{}),
-                 sin = every_other_second(first, second, Lanes{});
+    const auto [cos, sin] = load_angles(freqs, at, count);
     const Floats a = head(at, count), b = head(pairs + at, count);
     store(a * cos - b * sin, out, at, count);
     store(b * cos + a * sin, out, pairs + at, count);
