@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "tensor/memory_pool.h"
 #include "tensor/tensor.h"
 
 namespace annulus {
@@ -35,10 +36,9 @@ class HostDevice : public Device {
   void trim();
 
  private:
-  struct Cache;
   std::string name_;
   int threads_;
-  std::shared_ptr<Cache> cache_;  // shared with live buffers, which may outlive the device
+  std::shared_ptr<MemoryPool> pool_;  // shared with live buffers, which may outlive the device
 };
 
 /// Threads that work on this stream may use. The stream must be a HostDevice's.
