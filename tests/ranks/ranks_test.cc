@@ -1,0 +1,47 @@
+// mpirun -n 3 annulus_ranks_test [in_place | by_messages] [GoogleTest's options]: every rank runs
+// every test; output is rank 0's, and that of a rank that finds something wrong.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string_view>
+
+#include "comm/comm_laws.h"
+
+namespace annulus {
+namespace {
+
+Communicator* the_world = nullptr;  // MPI has but one, and GoogleTest hands tests no arguments
+
+TEST(Ranks, CollectivesOfUnevenSizesEqualTheirDefinition) {
+  collectives_law(*the_world);
+}
+
+TEST(Ranks, ShardsArriveOnEveryRank) {
+  shards_law(*the_world);
+}
+
+TEST(Ranks, SplitGroupsByColourAndOrdersByKey) {
+  split_law(*the_world);
+}
+
+}  // namespace
+}  // namespace annulus
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (const auto why = annulus::mpi_refusal()) {
+    std::printf("skipped: %s\n", why->c_str());
+    return 0;
+  }
+  const bool in_place = argc < 2 || std::string_view(argv[1]) != "by_messages";
+  const auto world = annulus::make_mpi({.shared_memory = in_place, .deadline_ms = 20000});
+  annulus::the_world = world.get();
+  if (world->rank() != 0) {
+    auto& listeners = testing::UnitTest::GetInstance()->listeners();
+    delete listeners.Release(listeners.default_result_printer());
+  }
+  const int status = RUN_ALL_TESTS();
+  if (status != 0 && world->rank() != 0)
+    std::printf("rank %d of %d: tests failed\n", world->rank(), world->size());
+  return status;
+}
