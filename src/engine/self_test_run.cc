@@ -1,9 +1,8 @@
-#include "engine/self_test.h"
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
 
+#include "engine/self_test.h"
 #include "nn/conv.h"
 #include "nn/elementwise.h"
 #include "nn/linear.h"
