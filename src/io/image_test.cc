@@ -198,6 +198,7 @@ TEST(ImageTest, NumberedFilesNeverReplaceEachOther) {
 TEST(ImageTest, NumberedFilesOfARaceAreAllThere) {
   const TestFolder folder;
   std::vector<std::thread> writers;
+  writers.reserve(4);
   for (int i = 0; i < 4; ++i)
     writers.emplace_back([&, i] {
       for (int k = 0; k < 5; ++k)
