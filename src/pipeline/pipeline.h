@@ -24,8 +24,9 @@ struct ComponentAttention {
 
 /// Bytes that a run needs, predicted from shapes.
 struct MemoryPrediction {
-  std::size_t weights = 0;  // mapped and touched
-  std::size_t peak = 0;     // weights and activations at the worst moment
+  std::size_t weights = 0;      // mapped and touched
+  std::size_t activations = 0;  // that the device hands out at the worst moment
+  std::size_t peak = 0;         // of the whole process: these two, pictures, the program itself
 };
 
 class Pipeline {

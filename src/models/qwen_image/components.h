@@ -21,7 +21,7 @@ namespace annulus::qwen_image {
 /// memory when a request first touches it.
 struct Components {
   Context text_ctx, transformer_ctx, vae_ctx;  // each with its own dtype
-  std::unique_ptr<Tokenizer> tokenizer;
+  std::shared_ptr<const Tokenizer> tokenizer;
   qwen2_5_vl::Encoder text_encoder;
   std::optional<qwen2_5_vl::ImageProcessor> image_processor;  // of the edit pipelines
   Transformer transformer;

@@ -134,6 +134,21 @@ TEST(Storybook, TakesItsDefaultsFromTheFolder) {
   EXPECT_EQ(again.seeds, made.seeds);
 }
 
+TEST(Storybook, PredictedMemoryIsWhatARunTakes) {
+  for (const std::int64_t side : {64, 256}) {
+    Storybook it;
+    const Request request = it.pipeline->complete(
+        {.prompts = {"a cat", "a red house"}, .width = side, .height = side, .steps = 2});
+    const MemoryPrediction predicted = it.pipeline->predict_memory(request);
+    it.pipeline->generate(request, {});
+    const auto taken = static_cast<double>(it.test.context().device.memory().peak);
+    EXPECT_NEAR(static_cast<double>(predicted.activations), taken, 0.15 * taken) << side;
+    EXPECT_GT(predicted.peak, predicted.weights + predicted.activations);
+    EXPECT_GT(predicted.weights, 10'000'000u);
+    EXPECT_LT(predicted.weights, 15'000'000u);
+  }
+}
+
 /// The error that completing a request ends with.
 struct Refusal {
   std::string what, hint;
@@ -172,6 +187,7 @@ TEST(Storybook, RefusesWhatItCannotMakeAndSaysWhatItCould) {
   EXPECT_NE(with([](Request& r) { r.prompts.resize(1000); }).what.find("prompts"),
             std::string::npos);
   EXPECT_NE(with([](Request& r) { r.steps = -1; }).what.find("steps"), std::string::npos);
+  EXPECT_NE(with([](Request& r) { r.steps = 1; }).what.find("shift_terminal"), std::string::npos);
   EXPECT_NE(with([](Request& r) { r.steps = 2000000000; }).what.find("steps"), std::string::npos);
   EXPECT_NE(with([](Request& r) { r.true_cfg_scale = -1.0f; }).what.find("true_cfg_scale"),
             std::string::npos);

@@ -7,7 +7,7 @@ namespace annulus::qwen_image {
 
 namespace {
 
-constexpr std::int64_t kBandBytes = std::int64_t{32} << 20;  // of repeated pixels at a time
+constexpr std::int64_t kBandBytes = std::int64_t{16} << 20;  // of repeated pixels at a time
 
 /// Each frame as two: channels [0, c) and [c, 2c) of [batch, frames, h, w, 2c] become neighbours in
 /// time.

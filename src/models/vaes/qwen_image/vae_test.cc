@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "io/checkpoint.h"
-#include "models/vaes/qwen_image/cost.h"
+#include "models/vaes/qwen_image/flop.h"
 #include "nn/test_context.h"
 #include "tensor/copy.h"
 
@@ -162,7 +162,7 @@ void counting_conv(Stream& stream, Workspace& workspace, const ConvArgs& args) {
   plain_conv(stream, workspace, args);
 }
 
-TEST(QwenImageVaeCost, FlopAreThoseOfTheOperationsThatRun) {
+TEST(QwenImageVaeFlop, AreThoseOfTheOperationsThatRun) {
   TestVae it("cpu");
   OpTable counting = it.ctx.ops;
   plain_linear = counting.linear;
@@ -178,11 +178,11 @@ TEST(QwenImageVaeCost, FlopAreThoseOfTheOperationsThatRun) {
         4 * channels * 6 * 6 * static_cast<double>(latent_frames);  // 2 x 3 latents
     counted_flop = 0;
     decode(ctx, it.vae, it.test.random({1, latent_frames, 2, 3, c.z_dim}), {});
-    EXPECT_NEAR(decode_cost(c, latent_frames, 2, 3, 4).flop, counted_flop + attention, 1)
+    EXPECT_NEAR(decode_flop(c, latent_frames, 2, 3), counted_flop + attention, 1)
         << latent_frames << " frames";
     counted_flop = 0;
     encode(ctx, it.vae, it.test.random({1, pixel_frames, 16, 24, 3}), {});
-    EXPECT_NEAR(encode_cost(c, pixel_frames, 16, 24, 4).flop, counted_flop + attention, 1)
+    EXPECT_NEAR(encode_flop(c, pixel_frames, 16, 24), counted_flop + attention, 1)
         << pixel_frames << " frames";
   }
 }
