@@ -18,7 +18,7 @@ struct Block {
 };
 
 // Real rows of a run, per entry; empty when all are.
-std::vector<std::int32_t> lengths_of(const Sequence& sequence, const Run& run) {
+std::vector<std::int32_t> lengths_of(const Sequence& sequence, const RowRun& run) {
   std::vector<std::int32_t> lengths;
   for (const std::int64_t length : sequence.segments[run.segment].lengths)
     lengths.push_back(
@@ -31,7 +31,7 @@ std::vector<std::int32_t> lengths_of(const Sequence& sequence, const Run& run) {
 // Joins neighbours in memory; `by_position`: only those that are neighbours in the sequence too.
 std::vector<Block> blocks_of(const Side& side, bool by_position, bool padded) {
   std::vector<Block> blocks;
-  for (const Run& run : side.runs) {
+  for (const RowRun& run : side.runs) {
     std::vector<std::int32_t> lengths;
     if (padded) lengths = lengths_of(side.sequence, run);
     const bool joins =

@@ -29,7 +29,7 @@ struct FoldCall {
 
 struct Side {
   const Sequence& sequence;
-  const std::vector<Run>& runs;  // of the tensor at hand
+  const std::vector<RowRun>& runs;  // of the tensor at hand
 };
 
 /// The calls that fold the keys of `kv` into queries `q`: as few as the order in memory, padding

@@ -73,14 +73,15 @@ class Ring {
   int size() const noexcept { return plan_.ring; }
   int rank() const noexcept { return lane_.mesh.ring().rank(); }
 
-  std::vector<Run> query_runs(int owner) const {
+  std::vector<RowRun> query_runs(int owner) const {
     return group_runs(args_.queries, plan_.ring, plan_.ulysses, owner);
   }
-  std::vector<Run> key_runs(int owner) const {
+  std::vector<RowRun> key_runs(int owner) const {
     return group_runs(args_.keys, plan_.ring, plan_.ulysses, owner);
   }
 
-  std::vector<FoldCall> plan(const std::vector<Run>& q_runs, const std::vector<Run>& k_runs) const {
+  std::vector<FoldCall> plan(const std::vector<RowRun>& q_runs,
+                             const std::vector<RowRun>& k_runs) const {
     return plan_folds({args_.queries, q_runs}, {args_.keys, k_runs}, args_.positions,
                       args_.mask != nullptr, entries_);
   }
@@ -122,10 +123,10 @@ Tensor view_of(const Tensor& place, std::int64_t offset, const Shape& shape, DTy
 }
 
 // Copies the runs of x that are dealt out, one after the other.
-void pack(const Lane& lane, const Sequence& sequence, const std::vector<Run>& runs, const Tensor& x,
-          Tensor& to) {
+void pack(const Lane& lane, const Sequence& sequence, const std::vector<RowRun>& runs,
+          const Tensor& x, Tensor& to) {
   std::int64_t at = 0;
-  for (const Run& run : runs) {
+  for (const RowRun& run : runs) {
     if (sequence.segments[run.segment].replicated) continue;
     Tensor part = to.slice(1, at, at + run.rows);
     lane.device.copy(lane.stream, x.slice(1, run.at, run.at + run.rows), part);
@@ -148,12 +149,12 @@ void ring_pass_keys(const Lane& lane, const AttentionBackend& backend, const Rin
                     Tensor& out) {
   const Ring ring(lane, backend, args);
   const int me = ring.rank();
-  const std::vector<Run> q_runs = ring.query_runs(me), own_runs = ring.key_runs(me);
+  const std::vector<RowRun> q_runs = ring.query_runs(me), own_runs = ring.key_runs(me);
   const std::vector<FoldCall> own = ring.plan(q_runs, own_runs);
 
   // K and V of a rank in one message: [2, batch, rows dealt out, kv_heads, head_dim].
   const DType dtype = args.k.dtype();
-  std::vector<std::vector<Run>> shards;
+  std::vector<std::vector<RowRun>> shards;
   std::vector<std::size_t> bytes;
   std::size_t travels = 0;
   const auto shape_of = [&](int owner) {
@@ -210,8 +211,8 @@ void ring_pass_queries(const Lane& lane, const AttentionBackend& backend, const 
   const Ring ring(lane, backend, args);
   Communicator& group = lane.mesh.ring();
   const int me = ring.rank(), size = ring.size();
-  const std::vector<Run> own_keys = ring.key_runs(me);
-  const std::vector<Run> dealt_keys = dealt(args.keys, own_keys);
+  const std::vector<RowRun> own_keys = ring.key_runs(me);
+  const std::vector<RowRun> dealt_keys = dealt(args.keys, own_keys);
   Tensor k = args.k, v = args.v;
   if (dealt_keys.size() != own_keys.size()) {  // replicated keys are the owner's affair
     const Shape shape = args.k.shape().with(1, rows_of(dealt_keys));
@@ -221,7 +222,7 @@ void ring_pass_queries(const Lane& lane, const AttentionBackend& backend, const 
     pack(lane, args.keys, own_keys, args.v, v);
   }
 
-  std::vector<std::vector<Run>> q_runs;
+  std::vector<std::vector<RowRun>> q_runs;
   std::vector<std::size_t> bytes;
   std::vector<std::int64_t> sent, received;  // parts: out and lse, f32
   const Shape& q = args.q.shape();

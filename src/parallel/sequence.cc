@@ -19,8 +19,8 @@ std::vector<Share> shares_of(const Sequence& sequence, const Segment& segment, i
 
 // Runs of each segment in turn; shares(segment) in rising order.
 template <class Shares>
-std::vector<Run> lay_out(const Sequence& sequence, const Shares& shares) {
-  std::vector<Run> runs;
+std::vector<RowRun> lay_out(const Sequence& sequence, const Shares& shares) {
+  std::vector<RowRun> runs;
   std::int64_t before = 0, at = 0;
   for (std::size_t s = 0; s < sequence.segments.size(); ++s) {
     for (const Share& share : shares(sequence.segments[s])) {
@@ -53,12 +53,12 @@ Share share_of(std::int64_t rows, int parts, int index) {
   return {begin, begin + base + (index < larger ? 1 : 0)};
 }
 
-std::vector<Run> runs_of(const Sequence& sequence, int ranks, int rank) {
+std::vector<RowRun> runs_of(const Sequence& sequence, int ranks, int rank) {
   return lay_out(sequence,
                  [&](const Segment& segment) { return shares_of(sequence, segment, ranks, rank); });
 }
 
-std::vector<Run> group_runs(const Sequence& sequence, int ring, int ulysses, int ring_rank) {
+std::vector<RowRun> group_runs(const Sequence& sequence, int ring, int ulysses, int ring_rank) {
   return lay_out(sequence, [&](const Segment& segment) {
     std::vector<Share> all;
     for (int u = 0; u < (segment.replicated ? 1 : ulysses); ++u)
@@ -71,10 +71,10 @@ std::vector<Run> group_runs(const Sequence& sequence, int ring, int ulysses, int
   });
 }
 
-std::vector<Run> dealt(const Sequence& sequence, const std::vector<Run>& runs) {
-  std::vector<Run> some;
+std::vector<RowRun> dealt(const Sequence& sequence, const std::vector<RowRun>& runs) {
+  std::vector<RowRun> some;
   std::int64_t at = 0;
-  for (Run run : runs) {
+  for (RowRun run : runs) {
     if (sequence.segments[run.segment].replicated) continue;
     run.at = at;
     at += run.rows;
@@ -83,9 +83,9 @@ std::vector<Run> dealt(const Sequence& sequence, const std::vector<Run>& runs) {
   return some;
 }
 
-std::int64_t rows_of(const std::vector<Run>& runs) noexcept {
+std::int64_t rows_of(const std::vector<RowRun>& runs) noexcept {
   std::int64_t rows = 0;
-  for (const Run& run : runs) rows += run.rows;
+  for (const RowRun& run : runs) rows += run.rows;
   return rows;
 }
 

@@ -37,7 +37,7 @@ struct Sequence {
 };
 
 /// Rows of one segment that lie together in a rank's tensor and in the sequence.
-struct Run {
+struct RowRun {
   std::size_t segment = 0;
   std::int64_t first = 0;     // row of the segment
   std::int64_t rows = 0;      // > 0
@@ -52,15 +52,15 @@ struct Share {
 Share share_of(std::int64_t rows, int parts, int index);
 
 /// What rank `rank` of `ranks` holds, in the order of its tensor.
-std::vector<Run> runs_of(const Sequence& sequence, int ranks, int rank);
+std::vector<RowRun> runs_of(const Sequence& sequence, int ranks, int rank);
 
 /// What a Ulysses group holds together after the exchange of heads: the shares of `degree`
 /// neighbouring ranks, joined where they touch.
-std::vector<Run> group_runs(const Sequence& sequence, int ring, int ulysses, int ring_rank);
+std::vector<RowRun> group_runs(const Sequence& sequence, int ring, int ulysses, int ring_rank);
 
 /// Only the runs that are dealt out (not replicated), numbered as in a tensor of their own.
-std::vector<Run> dealt(const Sequence& sequence, const std::vector<Run>& runs);
+std::vector<RowRun> dealt(const Sequence& sequence, const std::vector<RowRun>& runs);
 
-std::int64_t rows_of(const std::vector<Run>& runs) noexcept;
+std::int64_t rows_of(const std::vector<RowRun>& runs) noexcept;
 
 }  // namespace annulus

@@ -6,7 +6,7 @@ namespace annulus {
 
 namespace {
 
-std::vector<Run> runs(const Lane& lane, const Sequence& sequence, int rank) {
+std::vector<RowRun> runs(const Lane& lane, const Sequence& sequence, int rank) {
   return runs_of(sequence, lane.mesh.sequence().size(), rank);
 }
 
@@ -21,9 +21,9 @@ void check_rows(const Tensor& x, int axis, std::int64_t rows, std::string_view w
 Tensor shard(const Lane& lane, const Tensor& whole, int axis, const Sequence& sequence) {
   check_rows(whole, axis, sequence.rows(), "shard");
   if (lane.mesh.sequence().size() == 1) return whole;
-  const std::vector<Run> mine = runs(lane, sequence, lane.mesh.sequence().rank());
+  const std::vector<RowRun> mine = runs(lane, sequence, lane.mesh.sequence().rank());
   Tensor part = Tensor::empty(whole.shape().with(axis, rows_of(mine)), whole.dtype(), lane.device);
-  for (const Run& run : mine) {
+  for (const RowRun& run : mine) {
     Tensor to = part.slice(axis, run.at, run.at + run.rows);
     lane.device.copy(lane.stream, whole.slice(axis, run.position, run.position + run.rows), to);
   }
@@ -32,7 +32,7 @@ Tensor shard(const Lane& lane, const Tensor& whole, int axis, const Sequence& se
 
 Tensor gather(const Lane& lane, const Tensor& part, int axis, const Sequence& sequence) {
   Communicator& group = lane.mesh.sequence();
-  const std::vector<Run> mine = runs(lane, sequence, group.rank());
+  const std::vector<RowRun> mine = runs(lane, sequence, group.rank());
   check_rows(part, axis, rows_of(mine), "gather");
   if (group.size() == 1) return part;
 
@@ -49,7 +49,7 @@ Tensor gather(const Lane& lane, const Tensor& part, int axis, const Sequence& se
   Tensor send = Tensor::empty(shape_of(group.rank()), dtype, lane.device);
   Tensor whole = Tensor::empty(part.shape().with(axis, sequence.rows()), dtype, lane.device);
   std::int64_t at = 0;
-  for (const Run& run : mine) {
+  for (const RowRun& run : mine) {
     const bool replicated = sequence.segments[run.segment].replicated;
     Tensor to = replicated ? whole.slice(axis, run.position, run.position + run.rows)
                            : send.slice(axis, at, at + run.rows);
@@ -63,7 +63,7 @@ Tensor gather(const Lane& lane, const Tensor& part, int axis, const Sequence& se
     const std::int64_t count = counts[static_cast<std::size_t>(rank)];
     const Tensor theirs = all.slice(0, begin, begin + count).reshape(shape_of(rank));
     begin += count;
-    for (const Run& run : dealt(sequence, runs(lane, sequence, rank))) {
+    for (const RowRun& run : dealt(sequence, runs(lane, sequence, rank))) {
       Tensor to = whole.slice(axis, run.position, run.position + run.rows);
       lane.device.copy(lane.stream, theirs.slice(axis, run.at, run.at + run.rows), to);
     }

@@ -7,8 +7,8 @@ namespace annulus {
 namespace {
 
 // Where a run of one rank lies in the tensor of its group.
-std::int64_t place_in(const std::vector<Run>& group, const Run& run) {
-  for (const Run& whole : group)
+std::int64_t place_in(const std::vector<RowRun>& group, const RowRun& run) {
+  for (const RowRun& whole : group)
     if (whole.segment == run.segment && whole.first <= run.first &&
         run.first + run.rows <= whole.first + whole.rows)
       return whole.at + run.first - whole.first;
@@ -46,10 +46,10 @@ struct Exchange {
   explicit Exchange(const Lane& l)
       : lane(l), plan(l.mesh.plan()), group(l.mesh.ulysses()), ring_rank(l.mesh.ring().rank()) {}
 
-  std::vector<Run> runs(const Sequence& sequence, int member) const {
+  std::vector<RowRun> runs(const Sequence& sequence, int member) const {
     return runs_of(sequence, plan.ring * plan.ulysses, ring_rank * plan.ulysses + member);
   }
-  std::vector<Run> all(const Sequence& sequence) const {
+  std::vector<RowRun> all(const Sequence& sequence) const {
     return group_runs(sequence, plan.ring, plan.ulysses, ring_rank);
   }
   void copy(const Tensor& from, Tensor to) const { lane.device.copy(lane.stream, from, to); }
@@ -102,10 +102,10 @@ std::vector<Tensor> rows_to_heads(const Lane& lane, const std::vector<HeadsItem>
     for (std::size_t i = 0; i < items.size(); ++i) {
       const HeadsItem& item = items[i];
       const std::int64_t count = item.heads / members;
-      const std::vector<Run> group = exchange.all(item.sequence);
+      const std::vector<RowRun> group = exchange.all(item.sequence);
       const Tensor message_rows = u == me ? Tensor{} : to_send.next(message(item, me));
       std::int64_t at = 0;
-      for (const Run& run : exchange.runs(item.sequence, me)) {
+      for (const RowRun& run : exchange.runs(item.sequence, me)) {
         const Tensor rows = item.x.slice(1, run.at, run.at + run.rows);
         if (u == me) {
           const std::int64_t place = place_in(group, run);
@@ -123,9 +123,9 @@ std::vector<Tensor> rows_to_heads(const Lane& lane, const std::vector<HeadsItem>
   for (int u = 0; u < members; ++u) {
     if (u == me) continue;
     for (std::size_t i = 0; i < items.size(); ++i) {
-      const std::vector<Run> group = exchange.all(items[i].sequence);
+      const std::vector<RowRun> group = exchange.all(items[i].sequence);
       const Tensor rows = arrived.next(message(items[i], u));
-      for (const Run& run : dealt(items[i].sequence, exchange.runs(items[i].sequence, u))) {
+      for (const RowRun& run : dealt(items[i].sequence, exchange.runs(items[i].sequence, u))) {
         const std::int64_t place = place_in(group, run);
         exchange.copy(rows.slice(1, run.at, run.at + run.rows),
                       results[i].slice(1, place, place + run.rows));
@@ -139,7 +139,7 @@ Tensor heads_to_rows(const Lane& lane, const Tensor& x, const Sequence& sequence
   const Exchange exchange(lane);
   const int members = exchange.group.size(), me = exchange.group.rank();
   const std::int64_t heads = x.shape()[2];
-  const std::vector<Run> group = exchange.all(sequence);
+  const std::vector<RowRun> group = exchange.all(sequence);
   const auto message = [&](int to) {
     return x.shape().with(1, rows_of(exchange.runs(sequence, to)));
   };
@@ -155,7 +155,7 @@ Tensor heads_to_rows(const Lane& lane, const Tensor& x, const Sequence& sequence
   for (int u = 0; u < members; ++u) {
     const Tensor to =
         u == me ? result.slice(2, me * heads, (me + 1) * heads) : to_send.next(message(u));
-    for (const Run& run : exchange.runs(sequence, u)) {
+    for (const RowRun& run : exchange.runs(sequence, u)) {
       const std::int64_t place = place_in(group, run);
       exchange.copy(x.slice(1, place, place + run.rows), to.slice(1, run.at, run.at + run.rows));
     }

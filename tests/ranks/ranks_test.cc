@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "comm/comm_laws.h"
+#include "parallel/attend_table.h"
 
 namespace annulus {
 namespace {
@@ -22,6 +23,16 @@ TEST(Ranks, ShardsArriveOnEveryRank) {
 
 TEST(Ranks, SplitGroupsByColourAndOrdersByKey) {
   split_law(*the_world);
+}
+
+TEST(Ranks, RandomAttentionOverEveryPlanEqualsOneRank) {
+  random_attend_laws(*the_world, static_cast<std::uint64_t>(the_world->size()) * 555000, 30);
+}
+
+TEST(Ranks, EveryCaseOfTheTableEqualsOneRank) {
+  for (const auto law : {uneven_law, replicated_text_law, segments_law, masks_law, causal_law,
+                         window_law, lengths_law, packed_law, grouped_heads_law, cache_law})
+    law(*the_world);
 }
 
 }  // namespace
