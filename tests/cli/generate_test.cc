@@ -116,6 +116,15 @@ TEST(Generate, AWordAfterTwoDashesIsAPrompt) {
   EXPECT_EQ(run.out, "a-cat-1.png\n");
 }
 
+TEST(Generate, APromptMayFollowAnyOption) {
+  const ScratchFolder folder;
+  const Finished run =
+      run_program({"generate", "--attention-backend", "math", "a cat", "--steps", "2", "--seed",
+                   "1", "a dog", "--quiet", "--output", "{index}.png"},
+                  {.folder = folder.path()});
+  EXPECT_EQ(run.out, "0.png\n1.png\n") << run.err;
+}
+
 TEST(Generate, PromptFileAndBatchMakeOnePicturePerLine) {
   const ScratchFolder folder;
   write_text(folder / "prompts.txt", "a cat\n\na red star\n");

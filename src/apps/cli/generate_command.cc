@@ -40,7 +40,7 @@ void bind_settings(CLI::App& app, bool all, std::vector<GivenSetting>& given) {
             for (const std::string& value : values) given.push_back({&setting, value});
           },
           setting.help);
-      option->type_name(setting.value)->expected(1, 1 << 20)->allow_extra_args(false);
+      option->type_name(setting.value)->expected(1)->take_all();
     }
     option->group(all || setting.common ? setting.group : "");
   }
@@ -132,8 +132,6 @@ void generate(const GenerateOptions& options) {
           std::max(summary.predicted_peak,
                    engine.pipeline().predict_memory(engine.complete(request_of(engine, job))).peak);
   } else {
-    for (const Job& job : jobs)
-      if (!job.seed_given && !options.quiet) std::cerr << "annulus: seed " << job.seed << '\n';
     summary = run_jobs(engine, options, jobs, load_seconds);
   }
   if (options.verbose && !options.dry_run) print_costs(std::cerr, engine, summary);

@@ -42,6 +42,8 @@ class Run {
                                       other.negative_prompts.begin(), other.negative_prompts.end());
       request.seeds.push_back(other.seeds.front());
     }
+    for (const Job& job : jobs)
+      if (!job.seed_given && !options_.quiet) std::cerr << "annulus: seed " << job.seed << '\n';
     line_.picture(jobs.front().index, count_);
     const Request completed = engine_.complete(request);
     const Result result = engine_.run(completed, progress(jobs, completed));
