@@ -9,6 +9,7 @@
 #include "io/image_exif.h"
 #include "io/image_segments.h"
 #include "io/read_file.h"
+#include "io/unicode.h"
 
 namespace annulus {
 
@@ -74,15 +75,17 @@ std::vector<std::byte> encode_image(const Image& image, ImageFormat format,
           image.width, " x ", image.height, " and ", image.pixels.size(), " bytes");
   require(options.quality >= 1 && options.quality <= 100, ErrorCode::InvalidRequest,
           "quality: wanted 1 to 100, found ", options.quality);
+  const ImageText text{replace_invalid_utf8(options.text.parameters),
+                       replace_invalid_utf8(options.text.json)};
   switch (format) {
     case ImageFormat::Png:
-      return encode_png(image, options.text);
+      return encode_png(image, text);
     case ImageFormat::Jpeg:
-      return encode_jpeg(image, options.quality, options.text);
+      return encode_jpeg(image, options.quality, text);
     case ImageFormat::Webp:
       break;
   }
-  return encode_webp(image, options.quality, options.lossless, options.text);
+  return encode_webp(image, options.quality, options.lossless, text);
 }
 
 std::filesystem::path write_image(const std::filesystem::path& file, const Image& image,

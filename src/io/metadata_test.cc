@@ -43,6 +43,15 @@ TEST(MetadataTest, LongTextsFitEveryFormat) {
   }
 }
 
+TEST(MetadataTest, TextThatIsNotUtf8IsRepaired) {
+  ImageOptions options;
+  options.text.parameters = "a\xf0";
+  for (const ImageFormat format : {ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Webp})
+    EXPECT_EQ(
+        metadata_of(encode_image(smooth_image(4, 4), format, options), "x").parameters.value_or(""),
+        "a\ufffd");
+}
+
 TEST(MetadataTest, APictureWithoutTextSaysNothing) {
   for (const char* name :
        {"rgb.png", "colour444.jpg", "lossless.webp", "turned.png", "turned6.jpg"}) {

@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "io/image_codecs.h"
-#include "io/unicode.h"
 
 namespace annulus {
 namespace {

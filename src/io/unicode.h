@@ -35,7 +35,9 @@ void append_utf8(std::string& text, char32_t code);
 enum class NormalForm { Nfc, Nfd, Nfkc, Nfkd };
 
 /// `text` in a Unicode normal form. `text` is well-formed. Throws OutOfMemory, and InvalidRequest
-/// for text over 1 GiB.
+/// for text over 1 GiB. utf8proc's tables are newer than those of the reference (Hugging Face
+/// tokenizers 0.23 has Unicode 9): marks of scripts encoded since then, when they stand in another
+/// than the canonical order, are put in order here and left there.
 std::string normalized(std::string_view text, NormalForm form);
 
 /// White_Space, and `\w` of UTS 18 (Alphabetic, marks, decimal digits, connector punctuation,
