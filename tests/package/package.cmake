@@ -24,8 +24,9 @@ if(WITH_ENGINE)
   list(APPEND programs engine)
 endif()
 
+list(JOIN programs "," joined)  # a list would be split on its way
 must("configuring by find_package" ${CMAKE_COMMAND} -S ${CONSUMER} -B ${FOLDER}/by_cmake -G ${GENERATOR}
-  -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${COMPILER} "-DPROGRAMS=${programs}")
+  -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${COMPILER} -DPROGRAMS=${joined})
 must("building by find_package" ${CMAKE_COMMAND} --build ${FOLDER}/by_cmake)
 
 file(MAKE_DIRECTORY ${FOLDER}/by_pkg_config)

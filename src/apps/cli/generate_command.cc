@@ -40,7 +40,7 @@ void bind_settings(CLI::App& app, bool all, std::vector<GivenSetting>& given) {
             for (const std::string& value : values) given.push_back({&setting, value});
           },
           setting.help);
-      option->type_name(setting.value)->expected(1)->take_all();
+      option->type_name(setting.value)->expected(1)->take_all()->allow_extra_args(false);
     }
     option->group(all || setting.common ? setting.group : "");
   }
