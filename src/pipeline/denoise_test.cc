@@ -23,7 +23,7 @@ std::unique_ptr<Scheduler> euler(int steps) {
 
 /// A run from `noise` towards `clean` by a model that knows the way.
 struct StraightRun {
-  TestContext test{"cpu"};
+  TestContext test;
   Context ctx = test.context();
   Tensor noise = test.random({2, 3, 4}), clean = test.random({2, 3, 4});
   std::unique_ptr<Scheduler> scheduler = euler(5);
@@ -117,7 +117,7 @@ TEST(Denoise, NamesTheStepAndTheBranchThatIsNotANumber) {
 }
 
 TEST(Guided, FollowsItsFormulaAndKeepsTheNormOfThePromptsPrediction) {
-  TestContext test("cpu");
+  TestContext test;
   const Context ctx = test.context();
   const Tensor cond = test.random({2, 3, 5}), uncond = test.random({2, 3, 5});
   const std::vector<float> c = to_host(ctx, cond), u = to_host(ctx, uncond);
@@ -140,7 +140,7 @@ TEST(Guided, FollowsItsFormulaAndKeepsTheNormOfThePromptsPrediction) {
 }
 
 TEST(InitialNoise, OfSeveralSeedsIsThatOfEachSeed) {
-  TestContext test("cpu");
+  TestContext test;
   const Context ctx = test.context();
   const std::vector<std::uint64_t> seeds = {7, 7000000000, 7};
   const Shape shape = {1, 4, 2, 3};

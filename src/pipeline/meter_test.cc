@@ -10,7 +10,7 @@ namespace annulus {
 namespace {
 
 TEST(Meter, CountsTheMostThatIsThereAtOnce) {
-  TestContext test("cpu");
+  TestContext test;
   Meter meter(test.context().mesh);
   const Context ctx = meter.context(test.context());
   {
@@ -22,18 +22,18 @@ TEST(Meter, CountsTheMostThatIsThereAtOnce) {
 }
 
 TEST(Meter, CountsEachWeightThatIsReadOnce) {
-  TestContext test("cpu");
+  TestContext test;
   const Linear read = {test.random({3, 5}), test.random({3}), {}};
   const Linear other = {test.random({5, 3}), std::nullopt, {}};
   Meter meter(test.context().mesh);
   const Context ctx = meter.context(test.context());
   const Tensor x = Tensor::empty({7, 5}, ctx.wide, ctx.device);
   linear(ctx, linear(ctx, linear(ctx, x, read), other), read);
-  EXPECT_EQ(meter.weights(), (15u + 3u + 15u) * 4u);
+  EXPECT_EQ(meter.weights(), (15u + 3u + 15u) * size_of(ctx.wide));
 }
 
 TEST(Meter, GivesZerosToTheHost) {
-  TestContext test("cpu");
+  TestContext test;
   Meter meter(test.context().mesh);
   const Context ctx = meter.context(test.context());
   EXPECT_EQ(to_host(ctx, Tensor::empty({3}, DType::BF16, ctx.device)),
