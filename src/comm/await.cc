@@ -51,12 +51,15 @@ class Watch {
   void look() {
     if (const auto reason = fabric_.failure()) throw Error(ErrorCode::PeerFailure, *reason);
     const auto now = Clock::now();
-    if (now < next_look_) return;
-    next_look_ = now + std::chrono::milliseconds(std::clamp(fabric_.deadline_ms() / 20, 1, 250));
+    const auto pause = std::chrono::milliseconds(std::clamp(fabric_.deadline_ms() / 20, 1, 250));
+    if (now - last_look_ < pause) return;
+    // Time that this rank itself stood still (a job suspended and resumed) is nobody's silence.
+    silence_ += std::min<Clock::duration>(now - last_look_, 4 * pause);
+    last_look_ = now;
     const Culprit culprit = culprit_from(fabric_, peer_);
     if (culprit.rank != last_.rank || culprit.state.signs != last_.state.signs ||
         culprit.circle != last_.circle)
-      since_ = now;
+      silence_ = {};
     last_ = culprit;
     if (culprit.state.left) {
       if (culprit.rank == peer_ && ++looks_after_leaving_ < 4)
@@ -64,7 +67,7 @@ class Watch {
       if (culprit.rank == peer_) give_up("found that it has left the run");
       return;
     }
-    if (now - since_ > std::chrono::milliseconds(fabric_.deadline_ms()))
+    if (silence_ > std::chrono::milliseconds(fabric_.deadline_ms()))
       give_up(culprit.circle ? "found ranks that wait for each other" : "found no sign of life");
   }
 
@@ -82,7 +85,8 @@ class Watch {
   int peer_;
   std::string_view operation_;
   Culprit last_{-1, {}, false};
-  Clock::time_point since_ = Clock::now(), next_look_ = Clock::now();
+  Clock::time_point last_look_ = Clock::now();
+  Clock::duration silence_{};  // since the last sign of life
   int looks_after_leaving_ = 0;
 };
 
