@@ -162,20 +162,26 @@ Exif read_exif(std::span<const std::byte> bytes) {
   Exif exif;
   Tiff tiff(data);
   if (!tiff.is_valid()) return exif;
+  // Of each the first: a file may name the same directory thousands of times, to keep its reader
+  // busy.
+  std::optional<std::uint32_t> directory;
   tiff.for_each_entry(tiff.number(4, 4).value_or(0), [&](const Tiff::Entry& entry) {
     if (entry.tag == kOrientation && entry.type == kShort && entry.count == 1) {
       const std::uint32_t value = *tiff.number(entry.at, 2);
       if (value >= 1 && value <= 8) exif.orientation = static_cast<int>(value);
-    } else if (entry.tag == kImageDescription) {
+    } else if (entry.tag == kImageDescription && !exif.description) {
       if (const auto text = tiff.bytes_of(entry))
         exif.description = replace_invalid_utf8(text->substr(0, text->find('\0')));
-    } else if (entry.tag == kExifDirectory && entry.type == kLong && entry.count == 1) {
-      tiff.for_each_entry(*tiff.number(entry.at, 4), [&](const Tiff::Entry& inner) {
-        if (inner.tag != kUserComment) return;
-        if (const auto comment = tiff.bytes_of(inner))
-          exif.user_comment = comment_text(*comment, tiff.big_endian());
-      });
+    } else if (entry.tag == kExifDirectory && entry.type == kLong && entry.count == 1 &&
+               !directory) {
+      directory = tiff.number(entry.at, 4);
     }
+  });
+  if (!directory) return exif;
+  tiff.for_each_entry(*directory, [&](const Tiff::Entry& entry) {
+    if (entry.tag != kUserComment || exif.user_comment) return;
+    if (const auto comment = tiff.bytes_of(entry))
+      exif.user_comment = comment_text(*comment, tiff.big_endian());
   });
   return exif;
 }

@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -12,7 +13,8 @@
 namespace annulus {
 namespace {
 
-constexpr std::size_t kMaxText = std::size_t{16} << 20;  // bytes
+constexpr std::size_t kMaxText = std::size_t{4}
+                                 << 20;  // bytes of all texts of a file together, inflated
 constexpr std::size_t kMaxTexts = 64;
 
 std::string_view text_view(std::span<const std::byte> bytes) noexcept {
@@ -27,14 +29,14 @@ std::uint32_t number_at(std::string_view data, std::size_t at, std::size_t bytes
   return value;
 }
 
-std::optional<std::string> inflated(std::string_view data) {
+std::optional<std::string> inflated(std::string_view data, std::size_t limit) {
   z_stream stream{};
   if (inflateInit(&stream) != Z_OK) return std::nullopt;
   std::string text;
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
   stream.avail_in = static_cast<uInt>(data.size());
   int status = Z_OK;
-  while (status == Z_OK && text.size() <= kMaxText) {
+  while (status == Z_OK && text.size() <= limit) {
     constexpr std::size_t kStep = 64 * 1024;
     const std::size_t before = text.size();
     text.resize(before + kStep);
@@ -45,7 +47,7 @@ std::optional<std::string> inflated(std::string_view data) {
     if (stream.avail_in == 0 && stream.avail_out != 0 && status == Z_OK) break;  // cut off
   }
   inflateEnd(&stream);
-  if (status != Z_STREAM_END || text.size() > kMaxText) return std::nullopt;
+  if (status != Z_STREAM_END || text.size() > limit) return std::nullopt;
   return text;
 }
 
@@ -55,9 +57,17 @@ std::string from_latin1(std::string_view data) {
   return text;
 }
 
+/// Bytes that further texts may have.
+std::size_t room(const ImageSegments& found) noexcept {
+  std::size_t left = kMaxText;
+  for (const auto& [key, text] : found.texts) left -= std::min(left, key.size() + text.size());
+  return left;
+}
+
 /// A PNG's text chunk: keyword, zero, then what its type says.
 void add_png_text(std::string_view type, std::string_view data, ImageSegments& found) {
-  if (found.texts.size() >= kMaxTexts || data.size() > kMaxText) return;
+  const std::size_t limit = room(found);
+  if (found.texts.size() >= kMaxTexts || data.size() > limit) return;
   const std::size_t zero = data.find('\0');
   if (zero == std::string_view::npos) return;
   const std::string key = from_latin1(data.substr(0, zero));
@@ -67,7 +77,7 @@ void add_png_text(std::string_view type, std::string_view data, ImageSegments& f
     text = from_latin1(data);
   } else if (type == "zTXt") {
     if (data.empty() || data[0] != 0) return;
-    text = inflated(data.substr(1));
+    text = inflated(data.substr(1), limit);
     if (text) text = from_latin1(*text);
   } else {  // iTXt: compressed?, method, language, zero, translated keyword, zero, text
     if (data.size() < 2) return;
@@ -78,7 +88,7 @@ void add_png_text(std::string_view type, std::string_view data, ImageSegments& f
       if (end == std::string_view::npos) return;
       data.remove_prefix(end + 1);
     }
-    text = compressed ? inflated(data) : std::string(data);
+    text = compressed ? inflated(data, limit) : std::string(data);
     if (text) text = replace_invalid_utf8(*text);
   }
   if (text) found.texts.emplace_back(key, std::move(*text));
@@ -116,7 +126,8 @@ ImageSegments jpeg_segments(std::span<const std::byte> file) {
     if (marker == kApp1 && found.exif.empty() &&
         content.starts_with(std::string_view("Exif\0\0", 6)))
       found.exif = file.subspan(at + 4, length - 2);
-    if (marker == kComment && found.texts.size() < kMaxTexts) found.texts.emplace_back("", content);
+    if (marker == kComment && found.texts.size() < kMaxTexts && content.size() <= room(found))
+      found.texts.emplace_back("", content);
     at += 2 + length;
   }
   return found;

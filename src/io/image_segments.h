@@ -16,7 +16,7 @@ struct ImageSegments {
       texts;  // PNG: keyword and text; JPEG: comments under ""; UTF-8
 };
 
-/// Texts longer than 16 MiB (when inflated) are left out, and so are more than 64 of them.
+/// More than 64 texts, or than 4 MiB of them together (when inflated), are left out.
 ImageSegments find_segments(std::span<const std::byte> file);
 
 }  // namespace annulus

@@ -71,7 +71,7 @@ std::optional<Setting> setting_at(std::string_view line) {
 
 std::vector<std::pair<std::string, std::string>> settings_of(std::string_view line) {
   std::vector<std::pair<std::string, std::string>> settings;
-  while (!trimmed(line).empty()) {
+  for (line = trimmed(line); !line.empty();) {
     auto setting = setting_at(line);
     if (!setting) return {};
     settings.emplace_back(std::move(setting->name), std::move(setting->value));

@@ -107,6 +107,17 @@ TEST(MetadataTest, UserCommentsOfOtherProgramsAreRead) {
   EXPECT_EQ(read_exif(std::as_bytes(std::span(ascii))).user_comment.value_or(""), "ascii!");
 }
 
+// Ten thousand entries that each lead to the same ten thousand: hours, were all of them followed.
+TEST(MetadataTest, AKnotOfExifDirectoriesIsReadOnce) {
+  constexpr int kEntries = 10000;
+  std::string tiff("MM\0\x2a\0\0\0\x08", 8);
+  const std::string pointer("\x87\x69\0\x04\0\0\0\x01\0\0\0\x08", 12),
+      comment("\x92\x86\0\x07\0\0\xff\0\0\0\0\x08", 12);
+  tiff += {static_cast<char>(2 * kEntries >> 8), static_cast<char>(2 * kEntries & 0xff)};
+  for (int i = 0; i < kEntries; ++i) tiff += pointer + comment;
+  EXPECT_NO_THROW(read_exif(std::as_bytes(std::span(tiff))));
+}
+
 TEST(MetadataTest, ShortExifTextsSurvive) {
   for (const std::string text : {"a", "ab", "abc", "abcd", "abcde"}) {
     const auto exif = make_exif(text, text);
