@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tensor/memory_pool.h"
+
 namespace annulus {
 
 namespace {
@@ -11,13 +13,6 @@ namespace {
 // cpu/conv.cc).
 constexpr std::size_t kWeightBlock = std::size_t{4} << 20, kXBlock = std::size_t{32} << 20,
                       kOutBlock = std::size_t{2} << 20, kBand = std::size_t{16} << 20;
-
-// As HostDevice rounds, so that a prediction counts what is lost.
-std::size_t rounded(std::size_t bytes) noexcept {
-  std::size_t step = 64;
-  while (step * 16 <= bytes) step *= 2;
-  return (std::max<std::size_t>(bytes, 1) + step - 1) / step * step;
-}
 
 MeterDevice& meter(Stream& stream) {
   return static_cast<MeterDevice&>(stream.device());  // Meter makes no other
@@ -110,7 +105,7 @@ class MeterAttention final : public AttentionBackend {
 std::shared_ptr<Buffer> MeterDevice::allocate(std::size_t bytes) {
   constexpr std::size_t kMost = std::size_t{1} << 62;
   require(bytes < kMost, ErrorCode::OutOfMemory, "memory: wanted ", bytes, " bytes");
-  const std::size_t size = rounded(bytes);
+  const std::size_t size = MemoryPool::rounded(bytes);  // what is lost counts too
   use_->in_use += size;
   use_->peak = std::max(use_->peak, use_->in_use);
   return {new Buffer{&nowhere_, size, this}, [use = use_](Buffer* buffer) {
