@@ -90,21 +90,22 @@ void check_outputs(const GenerateOptions& options, const std::vector<Job>& jobs)
           " pictures, found ", options.save_latents.string());
 }
 
-void print_dry_run(Engine& engine, const std::vector<Job>& jobs) {
+// Checks every job and returns the most memory that one needs; says so on `out`.
+std::size_t dry_run(std::ostream& out, Engine& engine, const std::vector<Job>& jobs) {
   std::size_t most = 0;
   for (const Job& job : jobs) {
     const Request completed = engine.complete(request_of(engine, job));
     const MemoryPrediction memory = engine.pipeline().predict_memory(completed);
     most = std::max(most, memory.peak);
     if (job.index == 0)
-      std::cout << engine.model_class() << ", " << completed.width << "x" << completed.height
-                << " pixels, " << completed.steps << " steps, " << name_of(engine.dtype()) << " on "
-                << engine.platform().name() << " (" << engine.platform().description() << ")\n";
+      out << engine.model_class() << ", " << completed.width << "x" << completed.height
+          << " pixels, " << completed.steps << " steps, " << name_of(engine.dtype()) << " on "
+          << engine.platform().name() << " (" << engine.platform().description() << ")\n";
   }
-  std::cout << jobs.size() << (jobs.size() == 1 ? " picture" : " pictures") << ", "
-            << engine.weights_mapped() / 1000000 << " MB of weights, " << most / 1000000
-            << " MB of memory at most, " << engine.platform().free_memory() / 1000000
-            << " MB free\n";
+  out << jobs.size() << (jobs.size() == 1 ? " picture" : " pictures") << ", "
+      << engine.weights_mapped() / 1000000 << " MB of weights, " << most / 1000000
+      << " MB of memory at most, " << engine.platform().free_memory() / 1000000 << " MB free\n";
+  return most;
 }
 
 void warn_of_adapters(const Engine& engine) {
@@ -126,11 +127,8 @@ void generate(const GenerateOptions& options) {
   if (options.explain) print_attention(std::cerr, engine);
   RunSummary summary;
   if (options.dry_run) {
-    print_dry_run(engine, jobs);
-    for (const Job& job : jobs)
-      summary.predicted_peak =
-          std::max(summary.predicted_peak,
-                   engine.pipeline().predict_memory(engine.complete(request_of(engine, job))).peak);
+    // A report on stdout stands alone.
+    summary.predicted_peak = dry_run(options.json == "-" ? std::cerr : std::cout, engine, jobs);
   } else {
     summary = run_jobs(engine, options, jobs, load_seconds);
   }
