@@ -20,9 +20,13 @@ namespace annulus {
 class TestContext {
  public:
   explicit TestContext(std::string_view platform_name = "reference", int threads = 1)
+      : TestContext(platform_name, threads, nullptr, {}) {}
+
+  /// One rank of `world` (null: of a world of its own).
+  TestContext(std::string_view platform_name, int threads, Communicator* world, ParallelPlan plan)
       : platform_(make_platform(platform_name, {.threads = threads})),
         world_(make_single_rank()),
-        mesh_(*world_, {}),
+        mesh_(world == nullptr ? *world_ : *world, plan),
         stream_(platform_->devices().front()->make_stream()),
         workspace_(*platform_->devices().front()) {}
 
@@ -37,7 +41,8 @@ class TestContext {
 
   AttentionSelection attention() const {
     return {.order = platform_->attention(),
-            .ring_default = platform_->default_ring_attention_backend()};
+            .ring_default = platform_->default_ring_attention_backend(),
+            .ring = mesh_.plan().ring > 1};
   }
 
   /// Normal numbers of deviation `scale`, in the wide dtype.

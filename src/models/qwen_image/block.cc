@@ -116,9 +116,13 @@ Tensor attention(const Context& ctx, const TransformerConfig& config, const Bloc
   const auto heads = [&](const Tensor& t) {
     return t.reshape({batch, t.shape()[1], config.num_attention_heads, config.attention_head_dim});
   };
-  const Tensor out =
-      attend(ctx, block.attention,
-             {.q = heads(q), .k = heads(k), .v = heads(v), .kv_lengths = pass.kv_lengths});
+  const Tensor out = attend(ctx, block.attention,
+                            {.q = heads(q),
+                             .k = heads(k),
+                             .v = heads(v),
+                             .kv_lengths = pass.kv_lengths,
+                             .sequence = pass.sequence,
+                             .queries = wanted.txt ? nullptr : pass.targets});
   return out.reshape({batch, rows, config.hidden()});
 }
 

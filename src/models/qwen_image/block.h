@@ -41,6 +41,10 @@ struct Pass {
   const Tensor& freqs;  // [1, img_seq + txt_seq, head_dim / 2, 2], image rows first
   const Tensor* kv_lengths;  // [batch] i32: img_seq + an entry's real text rows; null: all are real
   std::int64_t target_seq;   // with zero_cond_t: image rows from here on are modulated as at 0
+  // Where ranks share the sequence: the whole of it, and of the target rows alone; null on one
+  // rank.
+  const Sequence* sequence = nullptr;
+  const Sequence* targets = nullptr;
 };
 
 /// Rows whose new values are wanted: the first `img` and all or none of the text.
@@ -52,9 +56,11 @@ struct Wanted {
 /// One double-stream block: text and image attend to each other, each has its own weights.
 /// `streams` is updated; rows that are not wanted are left out of it.
 ///
-/// Order in memory is image then text (attention does not depend on key order, and positions are
-/// already in q and k), so that the text's padding is a tail which `kv_lengths` describes.
-/// Source: diffusers transformer_qwenimage.py, QwenImageTransformerBlock.
+/// Under sequence parallelism the streams are this rank's rows of each segment, and `kv_lengths` is
+/// null: the sequence has the text's lengths. Order in memory is image then text (attention does
+/// not depend on key order, and positions are already in q and k), so that the text's padding is a
+/// tail which `kv_lengths` describes. Source: diffusers transformer_qwenimage.py,
+/// QwenImageTransformerBlock.
 void forward(const Context& ctx, const TransformerConfig& config, const Block& block,
              const Pass& pass, const Wanted& wanted, Streams& streams);
 

@@ -6,6 +6,7 @@
 #include "models/qwen_image/preview.h"
 #include "models/vaes/qwen_image/flop.h"
 #include "nn/transfer.h"
+#include "parallel/shard.h"
 #include "pipeline/initial_noise.h"
 #include "schedulers/shift.h"
 #include "tensor/copy.h"
@@ -36,7 +37,8 @@ PromptBranch make_branch(const Run& run, const std::vector<std::string>& prompts
   return {made.lengths, prepare(c.transformer_ctx, c.transformer, made, grids)};
 }
 
-/// Latents [batch, target rows, channels] followed by condition pictures, the same for every entry.
+/// Latents [batch, target rows, channels] followed by condition pictures, the same for every entry;
+/// all are this rank's rows.
 class ModelInput {
  public:
   ModelInput(const Context& ctx, const Tensor& conditions, std::int64_t batch,
@@ -62,6 +64,15 @@ class ModelInput {
   Tensor joined_;
 };
 
+/// This rank's rows of each condition picture; undefined where there is none.
+Tensor conditions_here(const Context& ctx, const Encoded& encoded) {
+  if (!encoded.condition_latents.defined()) return {};
+  Sequence pictures = encoded.branches[0].prepared.sequence;
+  pictures.segments.pop_back();                        // text
+  pictures.segments.erase(pictures.segments.begin());  // the target
+  return shard(ctx, encoded.condition_latents, 1, pictures);
+}
+
 Tensor start_latents(const Run& run, const PatchGrid& grid) {
   const Context& ctx = run.components.transformer_ctx;
   if (run.request.latents) return cast(ctx.stream, *run.request.latents, ctx.wide);
@@ -69,6 +80,11 @@ Tensor start_latents(const Run& run, const PatchGrid& grid) {
   const Tensor noise =
       initial_noise(ctx, run.request.seeds, {1, channels, 2 * grid.height, 2 * grid.width});
   return packed(ctx, noise.permute({0, 1, 3, 4, 2}));
+}
+
+/// Image rows over all ranks.
+std::int64_t img_rows(const Prepared& prepared) {
+  return prepared.sequence.rows() - prepared.sequence.segments.back().rows;
 }
 
 }  // namespace
@@ -125,9 +141,10 @@ Denoised denoise_stage(const Run& run, const Encoded& encoded) {
   const Components& c = run.components;
   const Context& ctx = c.transformer_ctx;
   const PatchGrid grid = target_grid(c, run.request);
-  const std::int64_t batch = run.request.batch(), rows = grid.tokens();
+  const Prepared& prepared = encoded.branches[0].prepared;
+  const std::int64_t batch = run.request.batch(), rows = prepared.target_seq;
   const std::unique_ptr<Scheduler> scheduler = scheduler_for(c, run.request);
-  const ModelInput input(ctx, encoded.condition_latents, batch, rows);
+  const ModelInput input(ctx, conditions_here(ctx, encoded), batch, rows);
   const auto predict = [&](const PromptBranch& branch) -> Predict {
     return [&, rows](const Tensor& latents, int index) {
       // In f32, as the reference divides.
@@ -144,11 +161,17 @@ Denoised denoise_stage(const Run& run, const Encoded& encoded) {
       .guidance = {.scale = *run.request.true_cfg_scale, .rescale = true},
       .preview_every = run.progress.preview ? run.request.preview_every : 0};
   args.preview = [&](int steps, const Tensor& clean) {
+    const Tensor whole = gather(ctx, clean, 1, prepared.targets);
     for (std::int64_t i = 0; i < batch; ++i)
       run.progress.preview(static_cast<int>(i), steps,
-                           preview_of(c.vae_ctx, c.vae, clean.slice(0, i, i + 1), grid));
+                           preview_of(c.vae_ctx, c.vae, whole.slice(0, i, i + 1), grid));
   };
-  return denoise(ctx, args, start_latents(run, grid), run.progress);
+  // Noise is drawn whole, so that it is the same on any number of ranks; latents stay divided from
+  // here through all steps.
+  const Tensor start = shard(ctx, start_latents(run, grid), 1, prepared.targets);
+  Denoised made = denoise(ctx, args, start, run.progress);
+  made.latents = gather(ctx, made.latents, 1, prepared.targets);
+  return made;
 }
 
 HostTensor decode_latents(const Run& run, const Tensor& latents) {
@@ -200,8 +223,8 @@ double denoise_stage_flop(const Run& run, const Encoded& encoded) {
   double flop = 0;
   for (const PromptBranch& branch : encoded.branches)
     flop += prepare_flop(config, branch.lengths) +
-            run.request.steps * forward_flop(config, branch.prepared.img_seq, branch.lengths,
-                                             branch.prepared.target_seq);
+            run.request.steps * forward_flop(config, img_rows(branch.prepared), branch.lengths,
+                                             branch.prepared.targets.rows());
   return flop;
 }
 

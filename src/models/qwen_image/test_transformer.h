@@ -16,8 +16,9 @@ inline const std::filesystem::path kStorybook = kRepository / "demo" / "storyboo
 
 struct TestTransformer {
   explicit TestTransformer(const std::filesystem::path& model,
-                           std::string_view platform = "reference")
-      : test(platform), ctx(test.context()) {
+                           std::string_view platform = "reference", Communicator* world = nullptr,
+                           ParallelPlan plan = {})
+      : test(platform, 1, world, plan), ctx(test.context()) {
     const Checkpoint checkpoint = Checkpoint::open(model);
     transformer = load_transformer(checkpoint.weights("transformer", ctx.device),
                                    checkpoint.config("transformer"),

@@ -6,6 +6,7 @@
 #include "nn/embeddings.h"
 #include "nn/rope.h"
 #include "nn/transfer.h"
+#include "parallel/shard.h"
 #include "tensor/copy.h"
 
 namespace annulus::qwen_image {
@@ -30,6 +31,11 @@ Tensor time_embedding(const Context& wide, const Transformer& model,
   return temb;
 }
 
+std::int64_t rows_here(const Context& ctx, const Sequence& sequence) {
+  const Communicator& group = ctx.mesh.sequence();
+  return rows_of(runs_of(sequence, group.size(), group.rank()));
+}
+
 void check(const Transformer& model, const Prepared& prompt, const Step& step, std::int64_t rows) {
   const std::int64_t batch = prompt.text.shape()[0];
   const Shape want = {batch, prompt.img_seq, model.config.in_channels};
@@ -45,6 +51,8 @@ void check(const Transformer& model, const Prepared& prompt, const Step& step, s
           step.additional_t_cond.size(), " for a batch of ", batch);
   require(rows >= 0 && rows <= prompt.img_seq, ErrorCode::InvalidRequest,
           "transformer: wanted at most ", prompt.img_seq, " rows of prediction, found ", rows);
+  require(!prompt.shared || rows == prompt.target_seq, ErrorCode::InvalidRequest,
+          "transformer: wanted the ", prompt.target_seq, " target rows of this rank, found ", rows);
 }
 
 /// LayerNorm, scale and shift from the timestep, projection: [batch, seq, packed_out], wide.
@@ -86,6 +94,12 @@ Transformer load_transformer(const WeightScope& w, const Json& config,
   return model;
 }
 
+Sequence picture_sequence(std::span<const PatchGrid> grids) {
+  Sequence sequence;
+  for (const PatchGrid& grid : grids) sequence.segments.push_back({.rows = grid.tokens()});
+  return sequence;
+}
+
 Prepared prepare(const Context& ctx, const Transformer& model, const Conditioning& prompt,
                  std::span<const PatchGrid> grids) {
   const TransformerConfig& c = model.config;
@@ -97,22 +111,30 @@ Prepared prepare(const Context& ctx, const Transformer& model, const Conditionin
           prompt.lengths.size(), " lengths");
   require(!grids.empty(), ErrorCode::InvalidRequest, "transformer: wanted a picture, found none");
   const std::int64_t batch = shape[0], txt_seq = shape[1];
+  for (const std::int64_t length : prompt.lengths)
+    require(length >= 0 && length <= txt_seq, ErrorCode::InvalidRequest,
+            "transformer: wanted text lengths up to ", txt_seq, ", found ", length);
 
   Prepared made;
+  const Segment text = {.rows = txt_seq, .lengths = prompt.lengths};
+  made.sequence = picture_sequence(grids);
+  made.targets = {.segments = {made.sequence.segments.front()}};
+  made.sequence.segments.push_back(text);
+  made.shared = ctx.mesh.sequence().size() > 1;
+
   const std::vector<double> angles = joint_angles(c, grids, txt_seq);
   const std::int64_t pairs = c.attention_head_dim / 2;
   const std::int64_t seq = static_cast<std::int64_t>(angles.size()) / pairs;
-  made.img_seq = seq - txt_seq;
-  made.target_seq = grids.front().tokens();
-  made.freqs = rope_table(ctx, angles, seq, pairs);
-  made.text = linear(widened(ctx), rms_norm(ctx, prompt.embeds, model.txt_norm), model.txt_in);
+  made.freqs = shard(ctx, rope_table(ctx, angles, seq, pairs), 1, made.sequence);
+  const Tensor embeds = shard(ctx, prompt.embeds, 1, {.segments = {text}});
+  made.text = linear(widened(ctx), rms_norm(ctx, embeds, model.txt_norm), model.txt_in);
+  made.img_seq = made.freqs.shape()[1] - embeds.shape()[1];
+  made.target_seq = rows_here(ctx, made.targets);
+  if (made.shared) return made;
 
   std::vector<std::int32_t> lengths;
-  for (const std::int64_t length : prompt.lengths) {
-    require(length >= 0 && length <= txt_seq, ErrorCode::InvalidRequest,
-            "transformer: wanted text lengths up to ", txt_seq, ", found ", length);
+  for (const std::int64_t length : prompt.lengths)
     lengths.push_back(static_cast<std::int32_t>(made.img_seq + length));
-  }
   if (std::any_of(lengths.begin(), lengths.end(), [&](std::int64_t n) { return n != seq; }))
     made.kv_lengths = to_device(ctx, lengths, {batch});
   return made;
@@ -137,7 +159,9 @@ Tensor forward(const Context& ctx, const Transformer& model, const Prepared& pro
   const Pass pass = {.silu_temb = activate(wide, temb, Activation::Silu),
                      .freqs = prompt.freqs,
                      .kv_lengths = prompt.kv_lengths ? &*prompt.kv_lengths : nullptr,
-                     .target_seq = c.zero_cond_t ? prompt.target_seq : prompt.img_seq};
+                     .target_seq = c.zero_cond_t ? prompt.target_seq : prompt.img_seq,
+                     .sequence = prompt.shared ? &prompt.sequence : nullptr,
+                     .targets = prompt.shared ? &prompt.targets : nullptr};
   Streams streams = {.img = linear(wide, step.latents, model.img_in),
                      .txt = clone(ctx.stream, prompt.text)};
   if (tap) {

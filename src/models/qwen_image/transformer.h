@@ -36,15 +36,24 @@ Transformer load_transformer(const WeightScope& w, const Json& config,
                              const AttentionSelection& selection, DType dtype);
 
 /// What stays the same over the steps: one prompt's (or negative prompt's) text and all positions.
+/// Rows are this rank's where ranks share the sequence.
 struct Prepared {
   Tensor text;                       // [batch, txt_seq, hidden] wide, after txt_norm and txt_in
   std::optional<Tensor> kv_lengths;  // [batch] i32: image rows and real text rows; absent: all real
   Tensor freqs;                      // [1, img_seq + txt_seq, head_dim / 2, 2]
   std::int64_t img_seq = 0;
   std::int64_t target_seq = 0;  // rows of the picture that is made; condition pictures follow
+  Sequence sequence;            // over all ranks: each picture, then the text
+  Sequence targets;             // its first segment alone
+  bool shared = false;          // does this rank hold but a part?
 };
 
-/// Throws InvalidRequest when shapes do not fit the model or a position is out of its range.
+/// The pictures' rows over all ranks, a segment each: the latents of a step are this rank's share
+/// of it (see shard() in parallel/shard.h).
+Sequence picture_sequence(std::span<const PatchGrid> grids);
+
+/// `prompt` is whole on every rank. Throws InvalidRequest when shapes do not fit the model or a
+/// position is out of its range.
 Prepared prepare(const Context& ctx, const Transformer& model, const Conditioning& prompt,
                  std::span<const PatchGrid> grids);
 
