@@ -35,7 +35,7 @@ void gated_activate(Stream& stream, Workspace&, const GatedActivateArgs& args) {
 
 void add_gated(Stream& stream, Workspace&, const AddGatedArgs& args) {
   const Tensor gate = args.gate.expand(args.x.shape());
-  const Walk walk({&args.x, &args.y, &gate});
+  const Walk walk({&args.x, &args.x, &args.y, &gate});
   over_tiles(stream, walk, [&](const Kernels& kernels, std::int64_t begin, std::int64_t end) {
     kernels.add_gated(walk, begin, end);
   });

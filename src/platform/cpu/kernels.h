@@ -80,7 +80,7 @@ struct Kernels {
   /// Operands: out, gate, up.
   void (*gated_activate)(const Walk& walk, Activation activation, std::int64_t begin,
                          std::int64_t end) noexcept;
-  /// Operands: x (updated), y, gate.
+  /// Operands: x (updated), x again, y, gate.
   void (*add_gated)(const Walk& walk, std::int64_t begin, std::int64_t end) noexcept;
   /// Operands: out, terms with their factors.
   void (*combine)(const Walk& walk, const float* factors, std::int64_t begin,

@@ -5,6 +5,7 @@
 // Each file uses those before it:
 // clang-format off
 #include "platform/cpu/simd/vectors.h"
+#include "platform/cpu/simd/tiles.h"
 #include "platform/cpu/simd/math.h"
 #include "platform/cpu/simd/norms.h"
 #include "platform/cpu/simd/rope.h"

@@ -4,7 +4,7 @@
 /// e^x for x below 1, with a relative error below 2e-7; 0 below -87.3. NaN stays NaN.
 /// Method: x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial of degree 6 whose relative
 /// error is least (Remez; 2e-8 with its coefficients in f32), exact at 0.
-inline Floats exp_lanes(Floats x) noexcept {
+[[gnu::always_inline]] inline Floats exp_lanes(Floats x) noexcept {
   constexpr float kLog2e = 1.44269504088896341f, kLeast = -87.3f;
   constexpr float kLn2High = 0.693145751953125f, kLn2Low = 1.42860682030941723e-6f;
   constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
@@ -23,19 +23,19 @@ inline Floats exp_lanes(Floats x) noexcept {
   return x < kLeast ? Floats{} : p * (Floats)((power + 127) << 23);
 }
 
-inline Floats magnitude(Floats x) noexcept {
+[[gnu::always_inline]] inline Floats magnitude(Floats x) noexcept {
   return (Floats)((Words)x & 0x7fffffffu);
 }
 
 /// 1 / (1 + e^-x), by the exponential that cannot overflow.
-inline Floats sigmoid(Floats x) noexcept {
+[[gnu::always_inline]] inline Floats sigmoid(Floats x) noexcept {
   const Floats e = exp_lanes(-magnitude(x));
   return (x < 0.0f ? e : splat(1.0f)) * reciprocal(1.0f + e);
 }
 
 /// x * Phi(x): the complementary error function by the Chebyshev fit of Press et al., Numerical
 /// Recipes, section 6.2 (relative error below 1.2e-7 everywhere).
-inline Floats gelu_erf(Floats x) noexcept {
+[[gnu::always_inline]] inline Floats gelu_erf(Floats x) noexcept {
   constexpr float kCoefficient[10] = {-1.26551223f, 1.00002368f, 0.37409196f,  0.09678418f,
                                       -0.18628806f, 0.27886807f, -1.13520398f, 1.48851587f,
                                       -0.82215223f, 0.17087277f};
@@ -48,7 +48,7 @@ inline Floats gelu_erf(Floats x) noexcept {
 }
 
 template <Activation kActivation>
-inline Floats activated(Floats x) noexcept {
+[[gnu::always_inline]] inline Floats activated(Floats x) noexcept {
   if constexpr (kActivation == Activation::Silu) {
     return x * sigmoid(x);
   } else if constexpr (kActivation == Activation::GeluTanh) {

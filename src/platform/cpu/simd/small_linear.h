@@ -1,17 +1,35 @@
 // Included inside each instruction set's namespace, after math.h: products of a few rows with a
-// weight that is read once, as it is stored.
+// weight that is read once, as it is stored, and widened in registers.
+
+struct LoadF32 {
+  static constexpr std::int64_t kBytes = 4;
+  static Floats load(const std::byte* from, std::int64_t count) noexcept {
+    return load_lanes<Floats>(from, count);
+  }
+};
+struct LoadBf16 {
+  static constexpr std::int64_t kBytes = 2;
+  static Floats load(const std::byte* from, std::int64_t count) noexcept {
+    return from_bf16(load_lanes<Halves>(from, count));
+  }
+};
+struct LoadF16 {
+  static constexpr std::int64_t kBytes = 2;
+  static Floats load(const std::byte* from, std::int64_t count) noexcept {
+    return from_f16(load_lanes<Halves>(from, count));
+  }
+};
 
 /// sums[r][w] = x row r . weight row w, over `in` elements.
-template <int kRows, int kWeights>
-inline void dot_block(const float* x, std::int64_t pitch, const Source* weight, std::int64_t in,
-                      float* sums, std::int64_t sums_pitch) noexcept {
+template <class Load, int kRows, int kWeights>
+inline void dot_block(const float* x, std::int64_t pitch, const std::byte* const* weight,
+                      std::int64_t in, float* sums, std::int64_t sums_pitch) noexcept {
   Floats total[kRows][kWeights] = {};
   for_lanes(in, [&](std::int64_t at, std::int64_t count) {
     Floats w[kWeights];
-    for (int i = 0; i < kWeights; ++i) w[i] = load(weight[i], at, count);
+    for (int i = 0; i < kWeights; ++i) w[i] = Load::load(weight[i] + at * Load::kBytes, count);
     for (int r = 0; r < kRows; ++r) {
-      Floats values;
-      __builtin_memcpy(&values, x + r * pitch + at, sizeof values);
+      const Floats values = load(x + r * pitch + at, kLanes);
       for (int i = 0; i < kWeights; ++i) total[r][i] += values * w[i];
     }
   });
@@ -19,14 +37,14 @@ inline void dot_block(const float* x, std::int64_t pitch, const Source* weight, 
     for (int i = 0; i < kWeights; ++i) sums[r * sums_pitch + i] = sum_lanes(total[r][i]);
 }
 
-template <int kWeights>
-inline void dot_rows(const SmallLinear& call, const Source* weight, float* sums,
+template <class Load, int kWeights>
+inline void dot_rows(const SmallLinear& call, const std::byte* const* weight, float* sums,
                      std::int64_t sums_pitch) noexcept {
   std::int64_t row = 0;
   const auto block = [&](auto rows) {
     constexpr int kRows = decltype(rows)::value;
-    dot_block<kRows, kWeights>(call.x + row * call.pitch, call.pitch, weight, call.in,
-                               sums + row * sums_pitch, sums_pitch);
+    dot_block<Load, kRows, kWeights>(call.x + row * call.pitch, call.pitch, weight, call.in,
+                                     sums + row * sums_pitch, sums_pitch);
     row += kRows;
   };
   while (call.rows - row >= kDotRows) block(std::integral_constant<int, kDotRows>{});
@@ -34,31 +52,47 @@ inline void dot_rows(const SmallLinear& call, const Source* weight, float* sums,
   while (call.rows - row >= 1) block(std::integral_constant<int, 1>{});
 }
 
+/// sums[r][o] for outputs [first, first + outputs).
+template <class Load>
+inline void dot_outputs(const SmallLinear& call, std::int64_t first, std::int64_t outputs,
+                        float* sums, std::int64_t sums_pitch) noexcept {
+  std::int64_t o = 0;
+  for (; o + 4 <= outputs; o += 4) {
+    const std::byte* weight[4];
+    for (int i = 0; i < 4; ++i) weight[i] = call.weight.address(first + o + i);
+    dot_rows<Load, 4>(call, weight, sums + o, sums_pitch);
+  }
+  for (; o < outputs; ++o) {
+    const std::byte* const weight = call.weight.address(first + o);
+    dot_rows<Load, 1>(call, &weight, sums + o, sums_pitch);
+  }
+}
+
 void small_linear(const SmallLinear& call, std::int64_t begin, std::int64_t end) noexcept {
   constexpr std::int64_t kBlock = 64;  // outputs between epilogues
-  float sums[kSmallLinearRows * kBlock];
+  float sums[kSmallLinearRows * kBlock], bias[kBlock];
   for (std::int64_t first = begin; first < end; first += kBlock) {
     const std::int64_t outputs = end - first < kBlock ? end - first : kBlock;
-    std::int64_t o = 0;
-    for (; o + 4 <= outputs; o += 4) {
-      Source weight[4];
-      for (int i = 0; i < 4; ++i) weight[i] = call.weight.source(first + o + i);
-      dot_rows<4>(call, weight, sums + o, kBlock);
+    if (call.weight.dtype() == DType::F32)
+      dot_outputs<LoadF32>(call, first, outputs, sums, kBlock);
+    else if (call.weight.dtype() == DType::BF16)
+      dot_outputs<LoadBf16>(call, first, outputs, sums, kBlock);
+    else
+      dot_outputs<LoadF16>(call, first, outputs, sums, kBlock);
+    if (call.bias.data != nullptr) {
+      const auto offset = first * static_cast<std::int64_t>(size_of(call.bias.dtype));
+      widen({call.bias.data + offset, call.bias.dtype}, bias, outputs);
     }
-    for (; o < outputs; ++o) {
-      const Source weight = call.weight.source(first + o);
-      dot_rows<1>(call, &weight, sums + o, kBlock);
-    }
-    with_activation(call.activation, [&](auto activation) {
-      for (std::int64_t row = 0; row < call.rows; ++row) {
-        const Sink out = call.out.sink(row);
-        const Source line{reinterpret_cast<const std::byte*>(sums + row * kBlock), DType::F32};
+    for (std::int64_t row = 0; row < call.rows; ++row) {
+      float* const line = sums + row * kBlock;
+      if (call.bias.data != nullptr)
         for_lanes(outputs, [&](std::int64_t at, std::int64_t count) {
-          Floats y = load(line, at, count);
-          if (call.bias.data != nullptr) y += load(call.bias, first + at, count);
-          store(activated<decltype(activation)::value>(y), out, first + at, count);
+          store(load(line + at, count) + load(bias + at, count), line + at, count);
         });
-      }
-    });
+      Sink out = call.out.sink(row);
+      out.data += first * static_cast<std::int64_t>(size_of(out.dtype));
+      convert({reinterpret_cast<const std::byte*>(line), DType::F32}, call.activation, out,
+              outputs);
+    }
   }
 }

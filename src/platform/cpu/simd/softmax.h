@@ -1,47 +1,70 @@
 // Included inside each instruction set's namespace, after math.h.
 
+/// One row of scores: x + mask, and -inf wherever the mask is.
+struct Scores {
+  Source x;
+  Strided mask;  // data null: none
+  const float* operator()(std::int64_t first, std::int64_t elements, Tile& tile,
+                          Tile& of_mask) const noexcept {
+    const float* const values = fetch(x, first, elements, tile);
+    if (mask.data == nullptr) return values;
+    const float* const added = fetch(mask, first, elements, of_mask);
+    for_lanes(elements, [&](std::int64_t at, std::int64_t count) {
+      const Floats m = load(added + at, count);
+      store(m == -__builtin_inff() ? m : load(values + at, count) + m, tile.values + at, count);
+    });
+    return tile.values;
+  }
+};
+
+/// The largest score; NaN where there is one.
+inline float highest_of(const Scores& scores, std::int64_t length) noexcept {
+  constexpr float kNothing = -__builtin_inff();
+  Tile tile, of_mask;
+  Floats most = splat(kNothing), nan{};
+  for_tiles(length, [&](std::int64_t first, std::int64_t elements) {
+    const float* const values = scores(first, elements, tile, of_mask);
+    for_lanes(elements, [&](std::int64_t at, std::int64_t count) {
+      Floats value = load(values + at, count);
+      for (std::int64_t lane = count; lane < kLanes; ++lane) value[lane] = kNothing;
+      most = value > most ? value : most;
+      nan = value == value ? nan : value;  // which the maximum would lose
+    });
+  });
+  const float seen = sum_lanes(nan);
+  return seen == 0.0f ? max_lane(most) : seen;
+}
+
 void softmax(const SoftmaxRows& rows, std::int64_t begin, std::int64_t end,
              float* scratch) noexcept {
   constexpr float kNothing = -__builtin_inff();
   const std::int64_t length = rows.x.length();
+  Tile tile, of_mask;
   for (std::int64_t row = begin; row < end; ++row) {
     const std::int64_t matrix = row / rows.rows, line = row % rows.rows;
-    const Source x = rows.x.source(row);
-    const Sink out = rows.out.sink(row);
-    Strided mask{nullptr, rows.mask_stride[2], DType::F32};
+    Scores scores{rows.x.source(row), {nullptr, rows.mask_stride[2], DType::F32}};
     if (rows.mask != nullptr)
-      mask.data = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(
+      scores.mask.data = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(
           rows.mask + matrix * rows.mask_stride[0] + line * rows.mask_stride[1]));
-    const auto score = [&](std::int64_t at, std::int64_t count) {
-      const Floats values = load(x, at, count);
-      if (mask.data == nullptr) return values;
-      const Floats added = load(mask, at, count);
-      return added == kNothing ? added : values + added;
-    };
-
-    Floats most = splat(kNothing), seen{};
-    for_lanes(length, [&](std::int64_t at, std::int64_t count) {
-      Floats values = score(at, count);
-      for (std::int64_t lane = count; lane < kLanes; ++lane) values[lane] = kNothing;
-      most = max_of(values, most);
-      seen += values == values ? Floats{} : values;  // a NaN is not lost in the maximum
-    });
-    float highest = max_lane(most);
-    if (sum_lanes(seen) != 0.0f) highest = sum_lanes(seen);  // NaN
+    const float highest = highest_of(scores, length);
     const bool empty = highest == kNothing;
 
-    const Sink exponentials =
-        out.dtype == DType::F32 ? out : Sink{reinterpret_cast<std::byte*>(scratch), DType::F32};
+    const Sink out = rows.out.sink(row);
+    float* const weights = out.dtype == DType::F32 ? reinterpret_cast<float*>(out.data) : scratch;
     Floats sums{};
-    for_lanes(length, [&](std::int64_t at, std::int64_t count) {
-      const Floats e = empty ? Floats{} : exp_lanes(score(at, count) - highest);
-      sums += first_lanes(e, count);
-      store(e, exponentials, at, count);
+    for_tiles(length, [&](std::int64_t first, std::int64_t elements) {
+      const float* const values = scores(first, elements, tile, of_mask);
+      for_lanes(elements, [&](std::int64_t at, std::int64_t count) {
+        const Floats e = empty ? Floats{} : exp_lanes(load(values + at, count) - highest);
+        sums += first_lanes(e, count);
+        store(e, weights + first + at, count);
+      });
     });
     const float sum = sum_lanes(sums), factor = empty ? 0.0f : 1.0f / sum;
     for_lanes(length, [&](std::int64_t at, std::int64_t count) {
-      store(load(Source{exponentials.data, DType::F32}, at, count) * factor, out, at, count);
+      store(load(weights + at, count) * factor, weights + at, count);
     });
+    put(weights, out, 0, length);
     if (rows.lse != nullptr)
       rows.lse[matrix * rows.lse_stride[0] + line * rows.lse_stride[1]] =
           empty ? kNothing : highest + __builtin_logf(sum);
