@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::int64_t kWeightBlockBytes = std::int64_t{4} << 20;
 constexpr std::int64_t kXBlockBytes = std::int64_t{32} << 20;
-constexpr std::int64_t kOutBlockBytes = std::int64_t{2} << 20;         // beside a block of weights
-constexpr std::int64_t kActivatedBlockBytes = std::int64_t{16} << 20;  // beside all of the weight
+constexpr std::int64_t kOutBlockBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kLeastOutputs = 512;  // of a product, where there are as many
 
 std::int64_t bytes_of(DType dtype) noexcept {
   return static_cast<std::int64_t>(size_of(dtype));
@@ -65,21 +65,21 @@ bool has_few_rows(const CpuDevice& device, const Layer& layer) noexcept {
   return rows <= (in < kLong ? kFewOfAnotherType : kSmallLinearRows);
 }
 
-// Dense products of `dtype` to columns [column, column + length) of rows [first, first + count) of
-// the layer's out, activated on the way; they may lie there already.
-void store_rows(const CpuDevice& device, const Layer& layer, const std::byte* from, DType dtype,
+// Dense f32 products to columns [column, column + length) of rows [first, first + count) of
+// the layer's out, activated on the way.
+void store_rows(const CpuDevice& device, const Layer& layer, const std::byte* from,
                 std::int64_t length, std::int64_t first, std::int64_t count, std::int64_t column) {
-  const std::int64_t pitch = length * bytes_of(dtype),
+  const std::int64_t pitch = length * bytes_of(DType::F32),
                      offset = column * bytes_of(layer.out.dtype());
-  parallel_for(
-      device.threads(), count, std::max<std::int64_t>(8192 / length, 1),
-      [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) {
-          Sink sink = layer.out.sink(first + row);
-          sink.data += offset;
-          device.kernels().convert({from + row * pitch, dtype}, layer.activation, sink, length);
-        }
-      });
+  parallel_for(device.threads(), count, std::max<std::int64_t>(8192 / length, 1),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   Sink sink = layer.out.sink(first + row);
+                   sink.data += offset;
+                   device.kernels().convert({from + row * pitch, DType::F32}, layer.activation,
+                                            sink, length);
+                 }
+               });
 }
 
 void few_rows(const CpuDevice& device, Workspace& workspace, const Layer& layer) {
@@ -128,18 +128,25 @@ Blocks blocks_of(const CpuDevice& device, const Layer& layer) {
   b.factors = arithmetic(device, layer);
   b.convert_x = layer.x.dtype() != b.factors || !is_dense(layer.x);
   b.convert_weight = layer.weight.dtype() != b.factors || !is_dense(layer.weight);
-  // An activation of a rounded product would round twice.
-  const bool writes = layer.out.dtype() == DType::F32 ||
-                      (layer.out.dtype() == b.factors && layer.activation == Activation::None);
-  b.staged = writes ? layer.out.dtype() : DType::F32;
-  b.outputs =
-      b.convert_weight ? block_of(outputs, in * bytes_of(b.factors), kWeightBlockBytes) : outputs;
-  b.stage_out = !writes || b.outputs < outputs || !is_dense(layer.out);
+  // Products are activated on their way from a block to their place: in bf16 they would be rounded
+  // twice, and a pass of its own over a large result costs more.
+  b.stage_out = layer.activation != Activation::None || !is_dense(layer.out) ||
+                (layer.out.dtype() != DType::F32 && layer.out.dtype() != b.factors);
+  b.staged = b.stage_out ? DType::F32 : layer.out.dtype();
   b.x_rows = b.convert_x ? block_of(count, in * bytes_of(b.factors), kXBlockBytes) : count;
-  const std::int64_t line = b.outputs * bytes_of(b.staged);
-  const std::int64_t room = b.convert_weight ? kOutBlockBytes : kActivatedBlockBytes;
-  b.rows = b.stage_out || layer.activation != Activation::None ? block_of(b.x_rows, line, room)
-                                                               : b.x_rows;
+  b.outputs = outputs;
+  // Blocks of outputs rather than of rows, since oneDNN rearranges the weight in every product.
+  if (b.stage_out)
+    b.outputs = std::max(block_of(outputs, b.x_rows * bytes_of(DType::F32), kOutBlockBytes),
+                         std::min(kLeastOutputs, outputs));
+  if (b.convert_weight)
+    b.outputs = std::min(b.outputs, block_of(outputs, in * bytes_of(b.factors), kWeightBlockBytes));
+  if (b.outputs < outputs && !b.stage_out) {
+    b.stage_out = true;
+    b.staged = DType::F32;
+  }
+  b.rows =
+      b.stage_out ? block_of(b.x_rows, b.outputs * bytes_of(DType::F32), kOutBlockBytes) : b.x_rows;
   return b;
 }
 
@@ -202,8 +209,7 @@ void many_rows(const CpuDevice& device, Workspace& workspace, const Layer& layer
     device.onednn().run(*product_of(device, layer, b, rows, columns), x, weight,
                         room.bias != nullptr ? room.bias + first_output : nullptr, to,
                         room.scratch);
-    if (b.stage_out || layer.activation != Activation::None)
-      store_rows(device, layer, to, b.staged, columns, first_row, rows, first_output);
+    if (b.stage_out) store_rows(device, layer, to, columns, first_row, rows, first_output);
   };
 
   for (std::int64_t x_first = 0; x_first < count; x_first += b.x_rows) {

@@ -20,14 +20,21 @@ struct LoadF16 {
   }
 };
 
-/// sums[r][w] = x row r . weight row w, over `in` elements.
+/// sums[r][w] = x row r . weight row w, over `in` elements. `ahead`: bytes from a weight row to the
+/// one that is read next, which is fetched meanwhile (1.2 to 2 times the speed for one row of x:
+/// rows are too short for the hardware to learn where they lead).
 template <class Load, int kRows, int kWeights>
 inline void dot_block(const float* x, std::int64_t pitch, const std::byte* const* weight,
-                      std::int64_t in, float* sums, std::int64_t sums_pitch) noexcept {
+                      std::int64_t ahead, std::int64_t in, float* sums,
+                      std::int64_t sums_pitch) noexcept {
   Floats total[kRows][kWeights] = {};
   for_lanes(in, [&](std::int64_t at, std::int64_t count) {
     Floats w[kWeights];
-    for (int i = 0; i < kWeights; ++i) w[i] = Load::load(weight[i] + at * Load::kBytes, count);
+    for (int i = 0; i < kWeights; ++i) {
+      const std::byte* const from = weight[i] + at * Load::kBytes;
+      if (kRows <= 2) __builtin_prefetch(from + ahead);
+      w[i] = Load::load(from, count);
+    }
     for (int r = 0; r < kRows; ++r) {
       const Floats values = load(x + r * pitch + at, kLanes);
       for (int i = 0; i < kWeights; ++i) total[r][i] += values * w[i];
@@ -40,10 +47,11 @@ inline void dot_block(const float* x, std::int64_t pitch, const std::byte* const
 template <class Load, int kWeights>
 inline void dot_rows(const SmallLinear& call, const std::byte* const* weight, float* sums,
                      std::int64_t sums_pitch) noexcept {
+  const std::int64_t ahead = kWeights * call.weight.pitch();
   std::int64_t row = 0;
   const auto block = [&](auto rows) {
     constexpr int kRows = decltype(rows)::value;
-    dot_block<Load, kRows, kWeights>(call.x + row * call.pitch, call.pitch, weight, call.in,
+    dot_block<Load, kRows, kWeights>(call.x + row * call.pitch, call.pitch, weight, ahead, call.in,
                                      sums + row * sums_pitch, sums_pitch);
     row += kRows;
   };
