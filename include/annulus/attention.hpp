@@ -67,15 +67,27 @@ struct Arguments {
   Input mask = {};  // [batch | 1, heads | 1, seq_q | 1, seq_kv]; bool: true = seen; else added
   Input cu_seqlens_q = {};  // [sequences + 1] i32, rising from 0 to tokens_q
   Input cu_seqlens_k = {};  // [sequences + 1] i32, rising from 0 to tokens_kv
+  Input diagonals = {};     // [batch | sequences] i32: query i faces key i + diagonal, whatever the
+                            // alignments say: for shards of longer sequences under causal or window
 };
+
+/// Attention over some of the keys, unfinished: what a ring carries from hop to hop. All f32.
+struct Running {
+  Output out;       // [batch, seq_q, heads, head_dim], not yet divided by `sum`; packed: batch 1
+  Output max, sum;  // [batch, heads, seq_q], of the same strides
+};
+
+/// Names of the instruction sets that kernels are written for and this CPU has, plainest first.
+std::vector<std::string_view> instruction_sets();
 
 /// Computes on the CPU. Calls may come from several threads, each with its own object.
 class Attention {
  public:
-  /// threads 0: as many as the process may use. Backends: "flash" (the best instruction set that
-  /// the CPU has), "reference" (double precision, slow: an oracle for tests). Throws
-  /// std::runtime_error for an unknown name.
-  explicit Attention(int threads = 0, std::string_view backend = "flash");
+  /// threads 0: as many as the process may use. Backends: "flash", "reference" (double precision,
+  /// slow: an oracle for tests). isa: one of instruction_sets(), for flash; empty: what the
+  /// variable ANNULUS_ISA names, else the best. Throws std::runtime_error for an unknown name.
+  explicit Attention(int threads = 0, std::string_view backend = "flash",
+                     std::string_view isa = {});
   ~Attention();
   Attention(Attention&&) noexcept;
   Attention& operator=(Attention&&) noexcept;
@@ -90,6 +102,17 @@ class Attention {
   /// seen at once. out, part_out [batch, seq_q, heads, head_dim] f32; lse, part_lse [batch, heads,
   /// seq_q] f32. Throws as run.
   void merge(const Output& out, const Output& lse, const Input& part_out, const Input& part_lse);
+
+  /// Makes `running` (written) a result over no keys at all. Throws as run.
+  void start(const Running& running);
+
+  /// Folds the keys of `arguments` into `running` (updated) without rounding in between: once per
+  /// hop of a ring. q is that of every fold before. Throws as run.
+  void fold(const Arguments& arguments, const Running& running);
+
+  /// Divides by the sum: out [as running.out], f32, f16 or bf16, and lse [batch, heads, seq_q] f32
+  /// unless absent, written. Throws as run.
+  void finish(const Running& running, const Output& out, const Output& lse = {});
 
  private:
   struct Parts;

@@ -72,7 +72,9 @@ void finish_typed(int threads, View<const float, 4> from, View<const float, 3> m
   });
 }
 
-void check_whole(const RunningAttention& running) {
+}  // namespace
+
+void check(const RunningAttention& running) {
   require(running.out.defined() && running.max.defined() && running.sum.defined() &&
               running.out.shape().rank() == 4,
           ErrorCode::InvalidRequest,
@@ -89,8 +91,6 @@ void check_whole(const RunningAttention& running) {
           "running attention: wanted max and sum of the same strides");
 }
 
-}  // namespace
-
 RunningAttention nothing_seen(Stream& stream, std::int64_t batch, std::int64_t seq_q,
                               std::int64_t heads, std::int64_t head_dim) {
   Device& device = stream.device();
@@ -104,7 +104,7 @@ RunningAttention nothing_seen(Stream& stream, std::int64_t batch, std::int64_t s
 }
 
 void finish(Stream& stream, const RunningAttention& running, Tensor& out, Tensor* lse) {
-  check_whole(running);
+  check(running);
   require(out.defined() && out.shape() == running.out.shape(), ErrorCode::InvalidRequest,
           "finish: wanted out of shape ", running.out.shape());
   require(is_floating(out.dtype()), ErrorCode::InvalidRequest,
@@ -121,7 +121,7 @@ void finish(Stream& stream, const RunningAttention& running, Tensor& out, Tensor
 }
 
 void check(const AttentionArgs& args, const RunningAttention& running) {
-  check_whole(running);
+  check(running);
   const bool packed = args.cu_seqlens_q != nullptr;
   require(!packed || running.out.shape()[0] == 1, ErrorCode::InvalidRequest,
           "running attention: wanted batch 1 for packed sequences, found ", running.out.shape()[0]);

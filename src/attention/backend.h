@@ -16,6 +16,9 @@ struct RunningAttention {
                     // only scores of -inf were
 };
 
+/// Throws InvalidRequest when `running` is not whole: three f32 tensors of shapes that fit.
+void check(const RunningAttention& running);
+
 /// Throws InvalidRequest when `running` is not whole, or not what `args` (in itself sound, as
 /// check() in spec.h) folds into.
 void check(const AttentionArgs& args, const RunningAttention& running);

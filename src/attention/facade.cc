@@ -1,6 +1,7 @@
 // The installed header over this folder. Arrays become Tensors in place; nothing is copied.
 #include <algorithm>
 #include <annulus/attention.hpp>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -72,11 +73,50 @@ const Tensor* or_null(const Tensor& tensor) noexcept {
   return tensor.defined() ? &tensor : nullptr;
 }
 
-const AttentionBackend& backend_named(std::string_view name) {
-  if (name == "reference") return reference_attention();
-  require(name == "flash", ErrorCode::NotFound,
+const AttentionBackend& backend_named(std::string_view name, std::string_view isa) {
+  require(name == "flash" || name == "reference", ErrorCode::NotFound,
           "attention backend: wanted flash or reference, found ", name);
-  return flash_attention(chosen_isa());
+  if (name == "reference") return reference_attention();
+  if (isa.empty()) return flash_attention(chosen_isa());
+  for (const Isa usable : usable_isas())
+    if (name_of(usable) == isa) return flash_attention(usable);
+  throw Error(ErrorCode::NotFound, text_of("instruction set: wanted one of this CPU, found ", isa));
+}
+
+// A call's arrays as tensors; `args` refers to them.
+struct Call {
+  Tensor q, k, v, lengths, mask, diagonals, cu_q, cu_k;
+  AttentionArgs args;
+
+  Call(Device& device, const Arguments& from)
+      : q(over(device, from.q)),
+        k(over(device, from.k)),
+        v(over(device, from.v)),
+        lengths(over(device, from.kv_lengths)),
+        mask(over(device, from.mask)),
+        diagonals(over(device, from.diagonals)),
+        cu_q(over(device, from.cu_seqlens_q)),
+        cu_k(over(device, from.cu_seqlens_k)),
+        args{.q = q,
+             .k = k,
+             .v = v,
+             .scale = from.scale,
+             .causal = own(from.causal),
+             .window = from.window,
+             .kv_lengths = or_null(lengths),
+             .mask = or_null(mask),
+             .diagonals = or_null(diagonals),
+             .cu_seqlens_q = or_null(cu_q),
+             .cu_seqlens_k = or_null(cu_k)} {
+    require(q.defined() && k.defined() && v.defined(), ErrorCode::InvalidRequest,
+            "attention: wanted q, k and v, found one of them absent");
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+};
+
+RunningAttention over(Device& device, const Running& running) {
+  return {over(device, running.out), over(device, running.max), over(device, running.sum)};
 }
 
 }  // namespace
@@ -102,46 +142,38 @@ Output::Output(void* memory, DType type, std::vector<std::int64_t> extents,
 Output::Output(float* memory, std::vector<std::int64_t> extents, std::vector<std::int64_t> steps)
     : Output(memory, DType::F32, std::move(extents), std::move(steps)) {}
 
+std::vector<std::string_view> instruction_sets() {
+  std::vector<std::string_view> names;
+  for (const Isa isa : usable_isas()) names.push_back(name_of(isa));
+  return names;
+}
+
 struct Attention::Parts {
   const AttentionBackend& backend;
   HostDevice device;
   std::unique_ptr<Stream> stream;
   Workspace workspace;
 
-  Parts(int threads, std::string_view name)
-      : backend(backend_named(name)),
+  Parts(int threads, std::string_view name, std::string_view isa)
+      : backend(backend_named(name, isa)),
         device(threads > 0 ? threads : available_cores()),
         stream(device.make_stream()),
         workspace(device) {}
 };
 
-Attention::Attention(int threads, std::string_view backend)
-    : parts_(std::make_unique<Parts>(threads, backend)) {}
+Attention::Attention(int threads, std::string_view backend, std::string_view isa)
+    : parts_(std::make_unique<Parts>(threads, backend, isa)) {}
 
 Attention::~Attention() = default;
 Attention::Attention(Attention&&) noexcept = default;
 Attention& Attention::operator=(Attention&&) noexcept = default;
 
 void Attention::run(const Arguments& arguments, const Output& out, const Output& lse) {
-  Device& device = parts_->device;
-  const Tensor q = over(device, arguments.q), k = over(device, arguments.k),
-               v = over(device, arguments.v), lengths = over(device, arguments.kv_lengths),
-               mask = over(device, arguments.mask), cu_q = over(device, arguments.cu_seqlens_q),
-               cu_k = over(device, arguments.cu_seqlens_k);
-  Tensor out_tensor = over(device, out), lse_tensor = over(device, lse);
-  require(q.defined() && k.defined() && v.defined() && out_tensor.defined(),
-          ErrorCode::InvalidRequest, "attention: wanted q, k, v and out, found one of them absent");
-  const AttentionArgs args = {.q = q,
-                              .k = k,
-                              .v = v,
-                              .scale = arguments.scale,
-                              .causal = own(arguments.causal),
-                              .window = arguments.window,
-                              .kv_lengths = or_null(lengths),
-                              .mask = or_null(mask),
-                              .cu_seqlens_q = or_null(cu_q),
-                              .cu_seqlens_k = or_null(cu_k)};
-  parts_->backend.run(*parts_->stream, parts_->workspace, args, out_tensor,
+  const Call call(parts_->device, arguments);
+  Tensor out_tensor = over(parts_->device, out), lse_tensor = over(parts_->device, lse);
+  require(out_tensor.defined(), ErrorCode::InvalidRequest,
+          "attention: wanted memory for out, found none");
+  parts_->backend.run(*parts_->stream, parts_->workspace, call.args, out_tensor,
                       lse_tensor.defined() ? &lse_tensor : nullptr);
 }
 
@@ -161,6 +193,27 @@ void Attention::merge(const Output& out, const Output& lse, const Input& part_ou
           total.shape(), ", ", part.shape(), ", ", total_lse.shape(), ", ", its_lse.shape());
   merge_partial(host_threads(*parts_->stream), total.view<float, 4>(), total_lse.view<float, 3>(),
                 part.view<float, 4>(), its_lse.view<float, 3>());
+}
+
+void Attention::start(const Running& running) {
+  RunningAttention tensors = over(parts_->device, running);
+  check(tensors);
+  parts_->device.fill(*parts_->stream, tensors.out, 0);
+  parts_->device.fill(*parts_->stream, tensors.max, -std::numeric_limits<double>::infinity());
+  parts_->device.fill(*parts_->stream, tensors.sum, 0);
+}
+
+void Attention::fold(const Arguments& arguments, const Running& running) {
+  const Call call(parts_->device, arguments);
+  RunningAttention tensors = over(parts_->device, running);
+  parts_->backend.fold(*parts_->stream, parts_->workspace, call.args, tensors);
+}
+
+void Attention::finish(const Running& running, const Output& out, const Output& lse) {
+  const RunningAttention tensors = over(parts_->device, running);
+  Tensor out_tensor = over(parts_->device, out), lse_tensor = over(parts_->device, lse);
+  annulus::finish(*parts_->stream, tensors, out_tensor,
+                  lse_tensor.defined() ? &lse_tensor : nullptr);
 }
 
 }  // namespace annulus::attention

@@ -69,6 +69,21 @@ TEST(AttentionFacade, KeysSplitAndMergedAreTheKeysWhole) {
   expect_near(first.lse, whole.lse, 2e-5F);
 }
 
+TEST(AttentionFacade, KeysFoldedAreTheKeysWhole) {
+  Case whole, folded;
+  std::vector<float> total(whole.out.size()), max(whole.lse.size()), sum(whole.lse.size());
+  const annulus::attention::Running running = {
+      {total.data(), {2, 5, 4, 24}}, {max.data(), {2, 4, 5}}, {sum.data(), {2, 4, 5}}};
+  Attention attention(2);
+  attention.run(whole.keys(0, 7), {whole.out.data(), {2, 5, 4, 24}}, {whole.lse.data(), {2, 4, 5}});
+  attention.start(running);
+  attention.fold(folded.keys(0, 3), running);
+  attention.fold(folded.keys(3, 7), running);
+  attention.finish(running, {folded.out.data(), {2, 5, 4, 24}}, {folded.lse.data(), {2, 4, 5}});
+  expect_near(folded.out, whole.out, 2e-5F);
+  expect_near(folded.lse, whole.lse, 2e-5F);
+}
+
 TEST(AttentionFacade, ARowThatSeesNoKeyGivesZeroAndMinusInfinity) {
   Case given;
   const std::int32_t lengths[] = {0, 7};
@@ -101,6 +116,8 @@ TEST(AttentionFacade, WhatContradictsItselfIsRefused) {
                       Input(given.out.data(), {2, 5, 4, 24}), Input(given.lse.data(), {2, 4, 5})),
       std::runtime_error);
   EXPECT_THROW(Attention(1, "flesh"), std::runtime_error);
+  EXPECT_THROW(Attention(1, "flash", "sse9"), std::runtime_error);
+  EXPECT_THROW(attention.start({}), std::runtime_error);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-# cmake -DBUILD= -DFOLDER= -DCONSUMER= -DCOMPILER= -DGENERATOR= -DWITH_ENGINE= -DLIBDIR= -P package.cmake: see CMakeLists.txt.
+# cmake -DBUILD= -DFOLDER= -DCONSUMER= -DCOMPILER= -DC_COMPILER= -DGENERATOR= -DWITH_ENGINE= -DLIBDIR= -P package.cmake: see CMakeLists.txt.
 
 # must(WHAT COMMAND...): runs it; a failure ends the test with its output.
 function(must what)
@@ -19,22 +19,28 @@ if(NOT shown STREQUAL "annulus")
   message(FATAL_ERROR "wanted include/annulus alone, found: ${shown}")
 endif()
 
-set(programs attention)
+set(programs attention attention_c)
 if(WITH_ENGINE)
   list(APPEND programs engine)
 endif()
 
 list(JOIN programs "," joined)  # a list would be split on its way
 must("configuring by find_package" ${CMAKE_COMMAND} -S ${CONSUMER} -B ${FOLDER}/by_cmake -G ${GENERATOR}
-  -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${COMPILER} -DPROGRAMS=${joined})
+  -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_C_COMPILER=${C_COMPILER} -DPROGRAMS=${joined})
 must("building by find_package" ${CMAKE_COMMAND} --build ${FOLDER}/by_cmake)
 
 file(MAKE_DIRECTORY ${FOLDER}/by_pkg_config)
 set(ENV{PKG_CONFIG_PATH} ${prefix}/${LIBDIR}/pkgconfig)
 foreach(program IN LISTS programs)
-  must("pkg-config" pkg-config --cflags --libs annulus-${program})
+  string(REGEX REPLACE "_c$" "" package ${program})
+  must("pkg-config" pkg-config --cflags --libs annulus-${package})
   separate_arguments(flags UNIX_COMMAND "${output}")
-  must("compiling by pkg-config" ${COMPILER} -std=c++20 ${CONSUMER}/${program}.cc -o ${FOLDER}/by_pkg_config/${program} ${flags})
+  set(source ${CONSUMER}/${program}.cc)
+  if(program STREQUAL "attention_c")
+    set(source ${FOLDER}/by_pkg_config/attention_c.o)
+    must("compiling C by pkg-config" ${C_COMPILER} -std=c99 -pedantic-errors -c ${CONSUMER}/attention_c.c -o ${source} ${flags})
+  endif()
+  must("compiling by pkg-config" ${COMPILER} -std=c++20 ${source} -o ${FOLDER}/by_pkg_config/${program} ${flags})
 endforeach()
 
 foreach(way by_cmake by_pkg_config)
