@@ -60,6 +60,13 @@ struct Band {
   }
 };
 
+/// Rows of memory that will be wanted soon: a unit asks for them while it computes.
+struct Errand {
+  const std::byte* at = nullptr;
+  std::int64_t bytes = 0, stride = 0, rows = 0;  // of a row; between rows, in bytes
+  bool write = false;
+};
+
 /// What one thread works in. Sizes: Kernel::scratch_of.
 struct Scratch {
   Word* queries = nullptr;  // packed rows
@@ -88,6 +95,9 @@ struct Unit {
   std::int64_t first_key = 0, last_key = 0;     // multiples of key_block, or the end
   Band band;
   Mask mask;  // of the group's first head
+
+  Errand errands[4];      // at most
+  bool resident = false;  // panels are few enough to stay near between blocks of queries
 
   float scale = 0;      // of an additive mask's scores; > 0
   float exp2_unit = 0;  // exp(score) = exp2(score * exp2_unit)

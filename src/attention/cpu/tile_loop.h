@@ -43,23 +43,227 @@ struct Group {
   std::int64_t first = 0, count = 0;        // rows within the unit
   std::int64_t begin = 0, end = 0;          // keys that at least one row sees by position
   std::int64_t all_begin = 0, all_end = 0;  // keys that every row sees by position
+  bool started = false;                     // does `out` hold anything yet?
 };
 
-/// Keys [begin, end) of a block that a group has to do with: begin is a multiple of the panel, and
-/// scores exist up to `padded`.
-struct Span {
+/// A group's part in a block: keys [begin, end) of it. begin is a multiple of the panel; scores
+/// exist up to `padded`. Scores and weights lie in one of the Scratch's buffers.
+template <class T>
+struct Item {
+  Group* group = nullptr;
   std::int64_t block = 0, begin = 0, end = 0, padded = 0;
+  bool masked = false;  // may a row not see a key?
+  bool raised = false;  // is there a change below 0?
+  float* scores = nullptr;
+  Word* weights = nullptr;
+  float change[T::kTileRows];  // of the largest score, to scale `out` by before it is added to
 };
 
 template <class T>
-struct Loop {
+class Loop {
+ public:
   using V = typename T::V;
   using L = Layout<T>;
+  static constexpr std::int64_t kMostGroups = kBlockRows / T::kTileRows;
+
+  Loop(const Unit& unit, const Scratch& scratch) noexcept : unit(unit), scratch(scratch) {}
+
+  void begin() noexcept {
+    pack_queries();
+    for (std::int64_t row = 0; row < unit.rows; row += T::kTileRows)
+      groups[group_count++] = group_at(row);
+    for (std::int64_t r = 0; r < unit.rows; ++r) {
+      scratch.most[r] = kNone;
+      T::store(scratch.sums + r * T::kLanes, T::set(0.0f));
+    }
+  }
+
+  void end() noexcept {
+    for (std::int64_t g = 0; g < group_count; ++g)
+      if (!groups[g].started) clear_out(groups[g]);
+    for (std::int64_t r = 0; r < unit.rows; ++r)
+      scratch.sum[r] = T::reduce_add(T::load(scratch.sums + r * T::kLanes));
+  }
+
+  std::int64_t first_block() const noexcept { return unit.first_key / T::kBlock; }
+  std::int64_t past_block() const noexcept { return (unit.last_key + T::kBlock - 1) / T::kBlock; }
+
+  /// What is to be brought near during a block: the next one, and at the end what the unit was
+  /// asked.
+  void send_fetcher(std::int64_t block) noexcept {
+    fetcher.clear();
+    const std::int64_t next = block + 1 < past_block() ? block + 1 : first_block();
+    if (!unit.resident && group_count >= kLeastGroupsAhead) {
+      fetcher.add(words_errand(unit.key_panels + next * unit.key_words, unit.key_words));
+      fetcher.add(words_errand(unit.value_panels + next * unit.value_words, unit.value_words));
+    }
+    const std::int64_t calls = group_count * fetches_per_group();
+    std::int64_t lines = 0;
+    for (const Errand& e : unit.errands)
+      lines += e.rows * ((e.bytes + Fetcher::kLine - 1) / Fetcher::kLine);
+    const std::int64_t blocks_needed = (lines + calls - 1) / calls;
+    const std::int64_t begin = past_block() - blocks_needed;
+    if (block == (begin > first_block() ? begin : first_block()))
+      for (const Errand& e : unit.errands) fetcher.add(e);
+    fetcher.spread(calls);
+  }
+
+  /// Where a group meets a block; nothing to do when begin >= end.
+  Item<T> item_of(Group& g, std::int64_t block, int buffer) const noexcept {
+    Item<T> item;
+    const std::int64_t first_key = block * T::kBlock;
+    item.group = &g;
+    item.block = block;
+    item.begin = g.begin > first_key ? (g.begin - first_key) / T::kPanel * T::kPanel : 0;
+    item.end = least(g.end - first_key, T::kBlock);
+    item.padded = rounded_up(item.end, T::kKeyStep);
+    item.masked = unit.mask.data != nullptr || g.all_begin > first_key + item.begin ||
+                  g.all_end < first_key + item.padded;
+    item.scores = scratch.scores + buffer * T::kTileRows * L::kScoreStride;
+    item.weights = T::kPairs ? scratch.weights + buffer * T::kTileRows * L::kWeightStride
+                             : reinterpret_cast<Word*>(item.scores);
+    return item;
+  }
+
+  /// Raw scores of the group's rows.
+  void score(const Item<T>& item) noexcept {
+    const std::int64_t words = L::words(unit.head_dim);
+    for (std::int64_t key = item.begin; key < item.padded; key += T::kPanel) {
+      const Multiply run = T::template multiply_for<L::kQueryStride>(
+          item.group->count, item.padded - key > T::kLanes ? 2 : 1);
+      for (std::int64_t w = 0; w < words; w += L::kChunkWords)
+        run(queries_at(item, w), keys_at(item, key, w), least(words - w, L::kChunkWords),
+            item.scores + key, L::kScoreStride, w > 0, fetcher);
+    }
+  }
+
+  /// The largest score of row r, after masks; raises what is known of the row.
+  void find_most(Item<T>& item, std::int64_t r) const noexcept {
+    if (item.masked) mask_row(item, r);
+    const float* const scores = item.scores + r * L::kScoreStride;
+    V top = T::set(kNone);
+    for (std::int64_t x = item.begin; x < item.padded; x += T::kLanes)
+      top = T::max(top, T::load(scores + x));
+    const float here = T::reduce_max(top);
+    float& most = scratch.most[item.group->first + r];
+    item.change[r] = 0.0f;
+    if (!(here > most)) return;
+    item.change[r] = most - here;
+    item.raised = true;
+    most = here;
+  }
+
+  /// Scores of row r to weights exp(score - most), added to its sum.
+  void weigh(const Item<T>& item, std::int64_t r) const noexcept {
+    const float* const scores = item.scores + r * L::kScoreStride;
+    const float most = scratch.most[item.group->first + r];
+    // Nothing seen: every weight becomes 0.
+    const V unit_of_two = T::set(unit.exp2_unit), shifts = T::set(most == kNone ? 0.0f : most);
+    float* const sums = scratch.sums + (item.group->first + r) * T::kLanes;
+    V total = T::load(sums);
+    if (item.change[r] < 0.0f) total = T::mul(total, T::exp2(T::set(item.change[r]), unit_of_two));
+    if constexpr (T::kPairs) {
+      Word* const weights = item.weights + r * L::kWeightStride;
+      for (std::int64_t x = item.begin; x < item.padded; x += 2 * T::kLanes) {
+        const V low = T::exp2(T::sub(T::load(scores + x), shifts), unit_of_two);
+        // A panel with one vector of keys has nothing in its second half.
+        const V high = T::kKeyStep == T::kPanel || x + T::kLanes < item.padded
+                           ? T::exp2(T::sub(T::load(scores + x + T::kLanes), shifts), unit_of_two)
+                           : T::set(0.0f);
+        total = T::add(total, T::add(low, high));
+        T::store_pairs(weights + x / 2, low, high);
+      }
+    } else {
+      float* const weights = reinterpret_cast<float*>(item.weights) + r * L::kWeightStride;
+      for (std::int64_t x = item.begin; x < item.padded; x += T::kLanes) {
+        const V weight = T::exp2(T::sub(T::load(scores + x), shifts), unit_of_two);
+        total = T::add(total, weight);
+        T::store(weights + x, weight);
+      }
+    }
+    T::store(sums, total);
+  }
+
+  /// Scales `out` where the largest score has risen since it was added to.
+  void rescale(const Item<T>& item) const noexcept {
+    if (!item.raised || !item.group->started) return;
+    const std::int64_t stride = L::out_stride(unit.head_dim);
+    for (std::int64_t r = 0; r < item.group->count; ++r) {
+      if (!(item.change[r] < 0.0f)) continue;
+      const V keep = T::exp2(T::set(item.change[r]), T::set(unit.exp2_unit));
+      float* const out = out_at(item, r);
+      for (std::int64_t d = 0; d < stride; d += T::kLanes)
+        T::store(out + d, T::mul(T::load(out + d), keep));
+    }
+  }
+
+  /// 0 * NaN would reach rows that do not see the key.
+  bool needs_care(const Item<T>& item) const noexcept {
+    return item.masked && unit.odd[item.block] != 0;
+  }
+
+  /// out += weights * values, rescaled before.
+  void accumulate(const Item<T>& item) noexcept {
+    if (needs_care(item)) return accumulate_seen(item);
+    const std::int64_t stride = L::out_stride(unit.head_dim);
+    for (std::int64_t d = 0; d < unit.head_dim; d += T::kPanel) {
+      const Multiply run = T::template multiply_for<L::kWeightStride>(
+          item.group->count, unit.head_dim - d > T::kLanes ? 2 : 1);
+      run(item.weights + item.begin / L::kKeysPerWord, values_at(item, d), value_steps(item),
+          out_at(item, 0) + d, stride, item.group->started, fetcher);
+    }
+    item.group->started = true;
+  }
+
+  /// accumulate() for a block with NaN or Inf among its values: key by key, only those seen.
+  void accumulate_seen(const Item<T>& item) const noexcept {
+    if (!item.group->started) clear_out(*item.group);
+    item.group->started = true;
+    const Word* const panels = unit.value_panels + item.block * unit.value_words;
+    for (std::int64_t r = 0; r < item.group->count; ++r) {
+      const std::int64_t head = head_of(item.group->first + r), i = query_of(item.group->first + r);
+      float* const out = out_at(item, r);
+      for (std::int64_t key = item.begin; key < item.end; ++key) {
+        if (!sees(head, i, item.block * T::kBlock + key)) continue;
+        const std::int64_t step = key / L::kKeysPerWord;
+        const float weight = part(item.weights[r * L::kWeightStride + step], key);
+        for (std::int64_t d = 0; d < unit.head_dim; ++d) {
+          const std::int64_t panel = d / T::kPanel * (T::kBlock / L::kKeysPerWord);
+          out[d] += weight * part(panels[(panel + step) * T::kPanel + d % T::kPanel], key);
+        }
+      }
+    }
+  }
+
+  // Operands of the two products.
+  const Word* queries_at(const Item<T>& item, std::int64_t word) const noexcept {
+    return scratch.queries +
+           (word / L::kChunkWords * kBlockRows + item.group->first) * L::kQueryStride;
+  }
+  const Word* keys_at(const Item<T>& item, std::int64_t key, std::int64_t word) const noexcept {
+    return unit.key_panels + item.block * unit.key_words +
+           (key / T::kPanel * L::words(unit.head_dim) + word) * T::kPanel;
+  }
+  const Word* values_at(const Item<T>& item, std::int64_t d) const noexcept {
+    return unit.value_panels + item.block * unit.value_words +
+           (d / T::kPanel * (T::kBlock / L::kKeysPerWord) + item.begin / L::kKeysPerWord) *
+               T::kPanel;
+  }
+  std::int64_t value_steps(const Item<T>& item) const noexcept {
+    return rounded_up((item.end - item.begin + L::kKeysPerWord - 1) / L::kKeysPerWord,
+                      T::kWordStep);
+  }
+  float* out_at(const Item<T>& item, std::int64_t r) const noexcept {
+    return scratch.out + (item.group->first + r) * L::out_stride(unit.head_dim);
+  }
 
   const Unit& unit;
   const Scratch& scratch;
-  std::int64_t groups = 0;
+  Group groups[kMostGroups];
+  std::int64_t group_count = 0;
+  Fetcher fetcher;
 
+ private:
   std::int64_t head_of(std::int64_t row) const noexcept {
     return (unit.first_row + row) / unit.seq_q;
   }
@@ -88,160 +292,84 @@ struct Loop {
   }
 
   void pack_queries() const noexcept {
+    const Source source = source_of<T>(unit.queries.dtype);
+    if (source == Source::AsIs) return pack_queries_from<Source::AsIs>();
+    if constexpr (!T::kPairs) {
+      if (source == Source::Bf16)
+        pack_queries_from<Source::Bf16>();
+      else
+        pack_queries_from<Source::F16>();
+    }
+  }
+
+  template <Source kSource>
+  void pack_queries_from() const noexcept {
     const std::int64_t words = L::words(unit.head_dim);
+    const std::int64_t plain = plain_words<T>(unit.queries, unit.head_dim);
     const V sign = T::set(!unit.negate ? 0.0f
                           : T::kPairs  ? __builtin_bit_cast(float, 0x80008000u)
                                        : -0.0f);
+    std::int64_t head = head_of(0), query = query_of(0);
     for (std::int64_t r = 0; r < unit.rows; ++r) {
       const std::byte* const row =
-          unit.queries.from(query_of(r)).data +
-          head_of(r) * unit.head_stride * static_cast<std::int64_t>(size_of(unit.queries.dtype));
+          unit.queries.from(query).data +
+          head * unit.head_stride * static_cast<std::int64_t>(size_of(unit.queries.dtype));
       for (std::int64_t w = 0; w < words; w += T::kLanes) {
         Word* const to = scratch.queries + (w / L::kChunkWords * kBlockRows + r) * L::kQueryStride +
                          w % L::kChunkWords;
-        T::store(reinterpret_cast<float*>(to),
-                 T::flip(words_at<T>(unit.queries, row, w, unit.head_dim), sign));
+        const V x = w < plain ? load_words<T, kSource>(row, w)
+                              : words_at<T>(unit.queries, row, w, unit.head_dim);
+        T::store(reinterpret_cast<float*>(to), T::flip(x, sign));
       }
+      if (++query == unit.seq_q) ++head, query = 0;
     }
   }
 
-  /// The next block's share of `words` that call `call` of `calls` brings near. Blocks are larger
-  /// than the prefetcher looks ahead, and the first group to meet one would wait for it.
-  Ahead ahead_of(const Word* next, std::int64_t words, const Group& g, std::int64_t call,
-                 std::int64_t calls, std::int64_t steps) const noexcept {
-    if (groups < kLeastGroupsAhead)
-      return {};  // keys are read once: nothing to hide the wait behind
-    const std::int64_t share = words / (groups * calls);
-    const std::int64_t per_line = kLineWords * (steps / kAheadSteps + 1);
-    return {next + (g.first / T::kTileRows * calls + call) * share,
-            (share + per_line - 1) / per_line};
-  }
-  std::int64_t block_after(std::int64_t block) const noexcept {
-    return (block + 1) * T::kBlock < unit.last_key ? block + 1 : unit.first_key / T::kBlock;
+  static Errand words_errand(const Word* at, std::int64_t words) noexcept {
+    return {reinterpret_cast<const std::byte*>(at), words * 4, 0, 1, false};
   }
 
-  /// Raw scores of the group's rows.
-  void score(const Group& g, const Span& s) const noexcept {
-    const std::int64_t words = L::words(unit.head_dim), calls = T::kBlock / T::kPanel;
-    const Word* const panels = unit.key_panels + s.block * unit.key_words;
-    const Word* const next = unit.key_panels + block_after(s.block) * unit.key_words;
-    for (std::int64_t key = s.begin; key < s.padded; key += T::kPanel) {
-      const Multiply run =
-          T::template multiply_for<L::kQueryStride>(g.count, s.padded - key > T::kLanes ? 2 : 1);
-      for (std::int64_t w = 0; w < words; w += L::kChunkWords)
-        run(scratch.queries + (w / L::kChunkWords * kBlockRows + g.first) * L::kQueryStride,
-            panels + (key / T::kPanel * words + w) * T::kPanel, least(words - w, L::kChunkWords),
-            scratch.scores + key, L::kScoreStride, w > 0,
-            ahead_of(next, unit.key_words, g, key / T::kPanel, calls, words));
-    }
+  /// Calls of Fetcher::some() while a group goes through a whole block.
+  std::int64_t fetches_per_group() const noexcept {
+    const std::int64_t words = L::words(unit.head_dim), panels = T::kBlock / T::kPanel;
+    const std::int64_t columns = (unit.head_dim + T::kPanel - 1) / T::kPanel;
+    return panels * ((words + T::kFetchSteps - 1) / T::kFetchSteps) +
+           columns * (T::kBlock / L::kKeysPerWord / T::kFetchSteps);
+  }
+
+  void clear_out(const Group& g) const noexcept {
+    const std::int64_t stride = L::out_stride(unit.head_dim);
+    float* const out = scratch.out + g.first * stride;
+    for (std::int64_t x = 0; x < g.count * stride; x += T::kLanes) T::store(out + x, T::set(0.0f));
   }
 
   /// Keys that row r of the group does not see get the score kNone; an additive mask is added.
-  void mask_row(const Group& g, const Span& s, std::int64_t r) const noexcept {
-    float* const scores = scratch.scores + r * L::kScoreStride;
-    const std::int64_t i = query_of(g.first + r), first_key = s.block * T::kBlock;
-    if (unit.mask.data != nullptr) apply_mask(scores, head_of(g.first + r), i, s);
+  void mask_row(const Item<T>& item, std::int64_t r) const noexcept {
+    float* const scores = item.scores + r * L::kScoreStride;
+    const std::int64_t i = query_of(item.group->first + r), first_key = item.block * T::kBlock;
+    if (unit.mask.data != nullptr) apply_mask(scores, head_of(item.group->first + r), i, item);
     const std::int64_t from = unit.band.begin(i) - first_key, to = unit.band.end(i) - first_key;
-    for (std::int64_t x = s.begin; x < s.padded; x += T::kLanes)
+    for (std::int64_t x = item.begin; x < item.padded; x += T::kLanes)
       if (x < from || x + T::kLanes > to)
         T::store(scores + x, T::between(T::load(scores + x), from - x, to - x));
   }
 
-  void apply_mask(float* scores, std::int64_t head, std::int64_t i, const Span& s) const noexcept {
-    const std::int64_t first_key = s.block * T::kBlock;
-    const std::int64_t last = least(s.padded, unit.band.keys - first_key);  // it has no more
+  void apply_mask(float* scores, std::int64_t head, std::int64_t i,
+                  const Item<T>& item) const noexcept {
+    const std::int64_t first_key = item.block * T::kBlock;
+    const std::int64_t last = least(item.padded, unit.band.keys - first_key);  // it has no more
     const std::int64_t at = head * unit.mask.head + i * unit.mask.row + first_key * unit.mask.key;
     const Rows row{unit.mask.data + at * static_cast<std::int64_t>(size_of(unit.mask.dtype)),
                    unit.mask.dtype, 0, unit.mask.key};
     if (unit.mask.dtype == DType::Bool) {
-      for (std::int64_t x = s.begin; x < last; x += T::kLanes)
+      for (std::int64_t x = item.begin; x < last; x += T::kLanes)
         T::store(scores + x, T::hide_unseen(T::load(scores + x), row, x, last));
       return;
     }
     const V scale = T::set(unit.scale);
-    for (std::int64_t x = s.begin; x < last; x += T::kLanes) {
+    for (std::int64_t x = item.begin; x < last; x += T::kLanes) {
       const V added = floats_at<T>(row, row.data, x, last);
       T::store(scores + x, T::hide(T::fma(T::load(scores + x), scale, added), added));
-    }
-  }
-
-  /// Scores to weights exp(score - most) of the group's rows; scales what was summed before.
-  void soften(const Group& g, const Span& s) const noexcept {
-    float shift[T::kTileRows];  // all rows first: their reductions overlap
-    for (std::int64_t r = 0; r < g.count; ++r) {
-      const float* const scores = scratch.scores + r * L::kScoreStride;
-      V top = T::set(kNone);
-      for (std::int64_t x = s.begin; x < s.padded; x += T::kLanes)
-        top = T::max(top, T::load(scores + x));
-      shift[r] = T::reduce_max(top);
-    }
-    for (std::int64_t r = 0; r < g.count; ++r) {
-      const float before = scratch.most[g.first + r];
-      if (shift[r] > before) {
-        scratch.most[g.first + r] = shift[r];
-        rescale(g.first + r, before - shift[r]);
-      } else {
-        shift[r] = before == kNone ? 0.0f : before;  // nothing seen: every weight becomes 0
-      }
-    }
-    for (std::int64_t r = 0; r < g.count; ++r) weigh(g, s, r, shift[r]);
-  }
-
-  /// What was summed for a row, times 2^(change in units).
-  void rescale(std::int64_t row, float change) const noexcept {
-    const V keep = T::exp2(T::set(change), T::set(unit.exp2_unit));
-    float* const sums = scratch.sums + row * T::kLanes;
-    T::store(sums, T::mul(T::load(sums), keep));
-    const std::int64_t stride = L::out_stride(unit.head_dim);
-    float* const out = scratch.out + row * stride;
-    for (std::int64_t d = 0; d < stride; d += T::kLanes)
-      T::store(out + d, T::mul(T::load(out + d), keep));
-  }
-
-  void weigh(const Group& g, const Span& s, std::int64_t r, float shift) const noexcept {
-    const float* const scores = scratch.scores + r * L::kScoreStride;
-    const V unit_of_two = T::set(unit.exp2_unit), shifts = T::set(shift);
-    float* const sums = scratch.sums + (g.first + r) * T::kLanes;
-    V total = T::load(sums);
-    if constexpr (T::kPairs) {
-      Word* const weights = scratch.weights + r * L::kWeightStride;
-      for (std::int64_t x = s.begin; x < s.padded; x += 2 * T::kLanes) {
-        const V low = T::exp2(T::sub(T::load(scores + x), shifts), unit_of_two);
-        // A panel with one vector of keys has nothing in its second half.
-        const V high = x + T::kLanes < s.padded
-                           ? T::exp2(T::sub(T::load(scores + x + T::kLanes), shifts), unit_of_two)
-                           : T::set(0.0f);
-        total = T::add(total, T::add(low, high));
-        T::store_pairs(weights + x / 2, low, high);
-      }
-    } else {
-      float* const weights = reinterpret_cast<float*>(scratch.weights) + r * L::kWeightStride;
-      for (std::int64_t x = s.begin; x < s.padded; x += T::kLanes) {
-        const V weight = T::exp2(T::sub(T::load(scores + x), shifts), unit_of_two);
-        total = T::add(total, weight);
-        T::store(weights + x, weight);
-      }
-    }
-    T::store(sums, total);
-  }
-
-  /// out += weights * values.
-  void accumulate(const Group& g, const Span& s) const noexcept {
-    const std::int64_t stride = L::out_stride(unit.head_dim);
-    const std::int64_t first = s.begin / L::kKeysPerWord;
-    const std::int64_t steps =
-        rounded_up((s.end - s.begin + L::kKeysPerWord - 1) / L::kKeysPerWord, T::kWordStep);
-    const std::int64_t calls = (unit.head_dim + T::kPanel - 1) / T::kPanel;
-    const Word* const panels = unit.value_panels + s.block * unit.value_words;
-    const Word* const next = unit.value_panels + block_after(s.block) * unit.value_words;
-    for (std::int64_t call = 0; call < calls; ++call) {
-      const std::int64_t d = call * T::kPanel;
-      const Multiply run = T::template multiply_for<L::kWeightStride>(
-          g.count, unit.head_dim - d > T::kLanes ? 2 : 1);
-      run(scratch.weights + first,
-          panels + (call * (T::kBlock / L::kKeysPerWord) + first) * T::kPanel, steps,
-          scratch.out + g.first * stride + d, stride, true,
-          ahead_of(next, unit.value_words, g, call, calls, steps));
     }
   }
 
@@ -260,72 +388,26 @@ struct Loop {
     const Rows row{unit.mask.data, unit.mask.dtype, 0, 1};
     return element(row, row.data, at) != kNone;
   }
-
-  /// accumulate() for a block with NaN or Inf among its values, where 0 * NaN would reach rows that
-  /// do not see the key: key by key, only those seen.
-  void accumulate_seen(const Group& g, const Span& s) const noexcept {
-    const std::int64_t stride = L::out_stride(unit.head_dim);
-    const Word* const panels = unit.value_panels + s.block * unit.value_words;
-    for (std::int64_t r = 0; r < g.count; ++r) {
-      const std::int64_t head = head_of(g.first + r), i = query_of(g.first + r);
-      float* const out = scratch.out + (g.first + r) * stride;
-      for (std::int64_t key = s.begin; key < s.end; ++key) {
-        if (!sees(head, i, s.block * T::kBlock + key)) continue;
-        const std::int64_t step = key / L::kKeysPerWord;
-        const float weight = part(scratch.weights[r * L::kWeightStride + step], key);
-        for (std::int64_t d = 0; d < unit.head_dim; ++d) {
-          const std::int64_t panel = d / T::kPanel * (T::kBlock / L::kKeysPerWord);
-          out[d] += weight * part(panels[(panel + step) * T::kPanel + d % T::kPanel], key);
-        }
-      }
-    }
-  }
-
-  void fold_block(const Group& g, std::int64_t block) const noexcept {
-    const std::int64_t first_key = block * T::kBlock;
-    Span s;
-    s.block = block;
-    s.begin = g.begin > first_key ? (g.begin - first_key) / T::kPanel * T::kPanel : 0;
-    s.end = least(g.end - first_key, T::kBlock);
-    s.padded = rounded_up(s.end, T::kKeyStep);
-    if (s.begin >= s.end) return;
-    score(g, s);
-    const bool masked = unit.mask.data != nullptr || g.all_begin > first_key + s.begin ||
-                        g.all_end < first_key + s.padded;
-    if (masked)
-      for (std::int64_t r = 0; r < g.count; ++r) mask_row(g, s, r);
-    soften(g, s);
-    if (masked && unit.odd[block] != 0)
-      accumulate_seen(g, s);
-    else
-      accumulate(g, s);
-  }
-
-  void run() noexcept {
-    pack_queries();
-    const std::int64_t stride = L::out_stride(unit.head_dim);
-    const V zero = T::set(0.0f);
-    for (std::int64_t x = 0; x < unit.rows * stride; x += T::kLanes)
-      T::store(scratch.out + x, zero);
-    for (std::int64_t r = 0; r < unit.rows; ++r) {
-      scratch.most[r] = kNone;
-      T::store(scratch.sums + r * T::kLanes, zero);
-    }
-    Group all[kBlockRows / T::kTileRows];
-    for (std::int64_t row = 0; row < unit.rows; row += T::kTileRows) all[groups++] = group_at(row);
-    const std::int64_t last_block = (unit.last_key + T::kBlock - 1) / T::kBlock;
-    for (std::int64_t block = unit.first_key / T::kBlock; block < last_block; ++block)
-      for (std::int64_t g = 0; g < groups; ++g) fold_block(all[g], block);
-    for (std::int64_t r = 0; r < unit.rows; ++r)
-      scratch.sum[r] = T::reduce_add(T::load(scratch.sums + r * T::kLanes));
-  }
 };
 
 template <class T>
 void attend(const Unit& unit, const Scratch& scratch) noexcept {
-  T::enter();
-  Loop<T>{unit, scratch}.run();
-  T::leave();
+  Loop<T> loop(unit, scratch);
+  loop.begin();
+  for (std::int64_t block = loop.first_block(); block < loop.past_block(); ++block) {
+    loop.send_fetcher(block);
+    for (std::int64_t g = 0; g < loop.group_count; ++g) {
+      Item<T> item = loop.item_of(loop.groups[g], block, 0);
+      if (item.begin >= item.end) continue;
+      loop.score(item);
+      // All rows first: their reductions overlap.
+      for (std::int64_t r = 0; r < item.group->count; ++r) loop.find_most(item, r);
+      for (std::int64_t r = 0; r < item.group->count; ++r) loop.weigh(item, r);
+      loop.rescale(item);
+      loop.accumulate(item);
+    }
+  }
+  loop.end();
 }
 
 inline std::size_t bytes(std::int64_t words) noexcept {
@@ -336,8 +418,8 @@ template <class T>
 ScratchSizes scratch_of(std::int64_t head_dim) noexcept {
   using L = Layout<T>;
   return {.queries = bytes(L::chunks(head_dim) * kBlockRows * L::kQueryStride),
-          .scores = bytes(T::kTileRows * L::kScoreStride),
-          .weights = T::kPairs ? bytes(T::kTileRows * L::kWeightStride) : 0,
+          .scores = bytes(T::kBuffers * T::kTileRows * L::kScoreStride),
+          .weights = T::kPairs ? bytes(T::kBuffers * T::kTileRows * L::kWeightStride) : 0,
           .out = bytes(kBlockRows * L::out_stride(head_dim)),
           .most = bytes(kBlockRows),
           .sum = bytes(kBlockRows),
@@ -360,7 +442,8 @@ std::int64_t value_words(std::int64_t head_dim) noexcept {
 }
 
 template <class T>
-constexpr Kernel kernel_of(const char* name) noexcept {
+constexpr Kernel kernel_of(const char* name,
+                           void (*attend)(const Unit&, const Scratch&) noexcept) noexcept {
   static_assert(kBlockRows % T::kTileRows == 0 && T::kBlock % T::kPanel == 0);
   return {.name = name,
           .rows = T::kTileRows,
@@ -371,7 +454,7 @@ constexpr Kernel kernel_of(const char* name) noexcept {
           .key_words = &key_words<T>,
           .value_words = &value_words<T>,
           .pack = &pack<T>,
-          .attend = &attend<T>,
+          .attend = attend,
           .store_scaled = &store_scaled<T>};
 }
 
