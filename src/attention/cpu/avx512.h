@@ -11,7 +11,7 @@ namespace {
 struct Vector512 {
   using V = __m512;
   static constexpr std::int64_t kLanes = 16, kPanel = 32, kKeyStep = 16;
-  static constexpr std::int64_t kFetchSteps = 8, kBuffers = 1;
+  static constexpr std::int64_t kFetchSteps = 8;
 
   static V set(float x) noexcept { return _mm512_set1_ps(x); }
   static V load(const float* p) noexcept { return _mm512_loadu_ps(p); }

@@ -22,7 +22,7 @@ struct Avx2 {
   using V = __m256;
   using Packed = __m256;
   static constexpr std::int64_t kLanes = 8, kPanel = 16, kBlock = 128, kWordStep = 1, kKeyStep = 8;
-  static constexpr std::int64_t kFetchSteps = 8, kBuffers = 1;
+  static constexpr std::int64_t kFetchSteps = 8;
   static constexpr int kTileRows = 6;
   static constexpr bool kPairs = false;
 
@@ -164,7 +164,7 @@ struct Avx2 {
   }
 };
 
-constexpr Kernel kKernel = kernel_of<Avx2>("avx2 f32", &attend<Avx2>);
+constexpr Kernel kKernel = kernel_of<Avx2>("avx2 f32");
 
 }  // namespace
 

@@ -41,7 +41,7 @@ struct Avx512 : Singles512 {
   static V dot(V sum, Packed a, Packed b) noexcept { return _mm512_fmadd_ps(a, b, sum); }
 };
 
-constexpr Kernel kKernel = kernel_of<Avx512>("avx512 f32", &attend<Avx512>);
+constexpr Kernel kKernel = kernel_of<Avx512>("avx512 f32");
 
 }  // namespace
 

@@ -47,7 +47,7 @@ struct Bf16Units : Pairs512 {
   }
 };
 
-constexpr Kernel kUnits = kernel_of<Bf16Units>("avx512_bf16", &attend<Bf16Units>);
+constexpr Kernel kUnits = kernel_of<Bf16Units>("avx512_bf16");
 
 }  // namespace
 

@@ -72,7 +72,7 @@ struct Emulated : Pairs512 {
   }
 };
 
-constexpr Kernel kEmulated = kernel_of<Emulated>("avx512_bf16 emulated", &attend<Emulated>);
+constexpr Kernel kEmulated = kernel_of<Emulated>("avx512_bf16 emulated");
 
 }  // namespace
 

@@ -13,7 +13,7 @@ struct Scalar {
   using I [[gnu::vector_size(16)]] = std::int32_t;
   using Packed = V;
   static constexpr std::int64_t kLanes = 4, kPanel = 8, kBlock = 128, kWordStep = 1, kKeyStep = 4;
-  static constexpr std::int64_t kFetchSteps = 8, kBuffers = 1;
+  static constexpr std::int64_t kFetchSteps = 8;
   static constexpr int kTileRows = 4;
   static constexpr bool kPairs = false;
 
@@ -110,7 +110,7 @@ struct Scalar {
   }
 };
 
-constexpr Kernel kKernel = kernel_of<Scalar>("scalar f32", &attend<Scalar>);
+constexpr Kernel kKernel = kernel_of<Scalar>("scalar f32");
 
 }  // namespace
 

@@ -24,7 +24,7 @@ class Fetcher {
 
   /// Spreads what was added over so many calls of some().
   void spread(std::int64_t calls) noexcept {
-    per_call_ = calls > 0 ? least((lines_ + calls - 1) / calls, 4) : 0;
+    per_call_ = calls > 0 ? least((lines_ + calls - 1) / calls, kMostPerCall) : 0;
     if (lines_ > 0) take_next();
   }
 
@@ -33,7 +33,7 @@ class Fetcher {
   }
 
  private:
-  static constexpr int kMost = 8;
+  static constexpr int kMost = 8, kMostPerCall = 8;
 
   [[gnu::always_inline]] void line() noexcept {
     if (now_.write)

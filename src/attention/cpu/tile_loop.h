@@ -47,15 +47,13 @@ struct Group {
 };
 
 /// A group's part in a block: keys [begin, end) of it. begin is a multiple of the panel; scores
-/// exist up to `padded`. Scores and weights lie in one of the Scratch's buffers.
+/// exist up to `padded`.
 template <class T>
 struct Item {
   Group* group = nullptr;
   std::int64_t block = 0, begin = 0, end = 0, padded = 0;
-  bool masked = false;  // may a row not see a key?
-  bool raised = false;  // is there a change below 0?
-  float* scores = nullptr;
-  Word* weights = nullptr;
+  bool masked = false;         // may a row not see a key?
+  bool raised = false;         // is there a change below 0?
   float change[T::kTileRows];  // of the largest score, to scale `out` by before it is added to
 };
 
@@ -109,8 +107,7 @@ class Loop {
   }
 
   /// Where a group meets a block; nothing to do when begin >= end.
-  Item<T> item_of(Group& g, std::int64_t block, int buffer) const noexcept {
-    Item<T> item;
+  void meet(Group& g, std::int64_t block, Item<T>& item) const noexcept {
     const std::int64_t first_key = block * T::kBlock;
     item.group = &g;
     item.block = block;
@@ -119,10 +116,7 @@ class Loop {
     item.padded = rounded_up(item.end, T::kKeyStep);
     item.masked = unit.mask.data != nullptr || g.all_begin > first_key + item.begin ||
                   g.all_end < first_key + item.padded;
-    item.scores = scratch.scores + buffer * T::kTileRows * L::kScoreStride;
-    item.weights = T::kPairs ? scratch.weights + buffer * T::kTileRows * L::kWeightStride
-                             : reinterpret_cast<Word*>(item.scores);
-    return item;
+    item.raised = false;
   }
 
   /// Raw scores of the group's rows.
@@ -133,14 +127,28 @@ class Loop {
           item.group->count, item.padded - key > T::kLanes ? 2 : 1);
       for (std::int64_t w = 0; w < words; w += L::kChunkWords)
         run(queries_at(item, w), keys_at(item, key, w), least(words - w, L::kChunkWords),
-            item.scores + key, L::kScoreStride, w > 0, fetcher);
+            scratch.scores + key, L::kScoreStride, w > 0, fetcher);
     }
+  }
+
+  /// Keys [begin, end) that row r of the group does not see get the score kNone; an additive mask
+  /// is added. scores[x] is the score of key x of the block.
+  void mask_row(const Item<T>& item, std::int64_t r, float* scores, std::int64_t begin,
+                std::int64_t end) const noexcept {
+    const std::int64_t i = query_of(item.group->first + r), first_key = item.block * T::kBlock;
+    if (unit.mask.data != nullptr)
+      apply_mask(scores, head_of(item.group->first + r), i, item, begin, end);
+    const std::int64_t from = unit.band.begin(i) - first_key, to = unit.band.end(i) - first_key;
+    for (std::int64_t x = begin; x < end; x += T::kLanes)
+      if (x < from || x + T::kLanes > to)
+        T::store(scores + x, T::between(T::load(scores + x), from - x, to - x));
   }
 
   /// The largest score of row r, after masks; raises what is known of the row.
   void find_most(Item<T>& item, std::int64_t r) const noexcept {
-    if (item.masked) mask_row(item, r);
-    const float* const scores = item.scores + r * L::kScoreStride;
+    if (item.masked)
+      mask_row(item, r, scratch.scores + r * L::kScoreStride, item.begin, item.padded);
+    const float* const scores = scratch.scores + r * L::kScoreStride;
     V top = T::set(kNone);
     for (std::int64_t x = item.begin; x < item.padded; x += T::kLanes)
       top = T::max(top, T::load(scores + x));
@@ -155,7 +163,7 @@ class Loop {
 
   /// Scores of row r to weights exp(score - most), added to its sum.
   void weigh(const Item<T>& item, std::int64_t r) const noexcept {
-    const float* const scores = item.scores + r * L::kScoreStride;
+    const float* const scores = scratch.scores + r * L::kScoreStride;
     const float most = scratch.most[item.group->first + r];
     // Nothing seen: every weight becomes 0.
     const V unit_of_two = T::set(unit.exp2_unit), shifts = T::set(most == kNone ? 0.0f : most);
@@ -163,7 +171,7 @@ class Loop {
     V total = T::load(sums);
     if (item.change[r] < 0.0f) total = T::mul(total, T::exp2(T::set(item.change[r]), unit_of_two));
     if constexpr (T::kPairs) {
-      Word* const weights = item.weights + r * L::kWeightStride;
+      Word* const weights = scratch.weights + r * L::kWeightStride;
       for (std::int64_t x = item.begin; x < item.padded; x += 2 * T::kLanes) {
         const V low = T::exp2(T::sub(T::load(scores + x), shifts), unit_of_two);
         // A panel with one vector of keys has nothing in its second half.
@@ -174,7 +182,7 @@ class Loop {
         T::store_pairs(weights + x / 2, low, high);
       }
     } else {
-      float* const weights = reinterpret_cast<float*>(item.weights) + r * L::kWeightStride;
+      float* const weights = reinterpret_cast<float*>(scratch.weights) + r * L::kWeightStride;
       for (std::int64_t x = item.begin; x < item.padded; x += T::kLanes) {
         const V weight = T::exp2(T::sub(T::load(scores + x), shifts), unit_of_two);
         total = T::add(total, weight);
@@ -209,7 +217,7 @@ class Loop {
     for (std::int64_t d = 0; d < unit.head_dim; d += T::kPanel) {
       const Multiply run = T::template multiply_for<L::kWeightStride>(
           item.group->count, unit.head_dim - d > T::kLanes ? 2 : 1);
-      run(item.weights + item.begin / L::kKeysPerWord, values_at(item, d), value_steps(item),
+      run(scratch.weights + item.begin / L::kKeysPerWord, values_at(item, d), value_steps(item),
           out_at(item, 0) + d, stride, item.group->started, fetcher);
     }
     item.group->started = true;
@@ -226,7 +234,7 @@ class Loop {
       for (std::int64_t key = item.begin; key < item.end; ++key) {
         if (!sees(head, i, item.block * T::kBlock + key)) continue;
         const std::int64_t step = key / L::kKeysPerWord;
-        const float weight = part(item.weights[r * L::kWeightStride + step], key);
+        const float weight = part(scratch.weights[r * L::kWeightStride + step], key);
         for (std::int64_t d = 0; d < unit.head_dim; ++d) {
           const std::int64_t panel = d / T::kPanel * (T::kBlock / L::kKeysPerWord);
           out[d] += weight * part(panels[(panel + step) * T::kPanel + d % T::kPanel], key);
@@ -343,31 +351,20 @@ class Loop {
     for (std::int64_t x = 0; x < g.count * stride; x += T::kLanes) T::store(out + x, T::set(0.0f));
   }
 
-  /// Keys that row r of the group does not see get the score kNone; an additive mask is added.
-  void mask_row(const Item<T>& item, std::int64_t r) const noexcept {
-    float* const scores = item.scores + r * L::kScoreStride;
-    const std::int64_t i = query_of(item.group->first + r), first_key = item.block * T::kBlock;
-    if (unit.mask.data != nullptr) apply_mask(scores, head_of(item.group->first + r), i, item);
-    const std::int64_t from = unit.band.begin(i) - first_key, to = unit.band.end(i) - first_key;
-    for (std::int64_t x = item.begin; x < item.padded; x += T::kLanes)
-      if (x < from || x + T::kLanes > to)
-        T::store(scores + x, T::between(T::load(scores + x), from - x, to - x));
-  }
-
-  void apply_mask(float* scores, std::int64_t head, std::int64_t i,
-                  const Item<T>& item) const noexcept {
+  void apply_mask(float* scores, std::int64_t head, std::int64_t i, const Item<T>& item,
+                  std::int64_t begin, std::int64_t end) const noexcept {
     const std::int64_t first_key = item.block * T::kBlock;
-    const std::int64_t last = least(item.padded, unit.band.keys - first_key);  // it has no more
+    const std::int64_t last = least(end, unit.band.keys - first_key);  // it has no more
     const std::int64_t at = head * unit.mask.head + i * unit.mask.row + first_key * unit.mask.key;
     const Rows row{unit.mask.data + at * static_cast<std::int64_t>(size_of(unit.mask.dtype)),
                    unit.mask.dtype, 0, unit.mask.key};
     if (unit.mask.dtype == DType::Bool) {
-      for (std::int64_t x = item.begin; x < last; x += T::kLanes)
+      for (std::int64_t x = begin; x < last; x += T::kLanes)
         T::store(scores + x, T::hide_unseen(T::load(scores + x), row, x, last));
       return;
     }
     const V scale = T::set(unit.scale);
-    for (std::int64_t x = item.begin; x < last; x += T::kLanes) {
+    for (std::int64_t x = begin; x < last; x += T::kLanes) {
       const V added = floats_at<T>(row, row.data, x, last);
       T::store(scores + x, T::hide(T::fma(T::load(scores + x), scale, added), added));
     }
@@ -393,11 +390,13 @@ class Loop {
 template <class T>
 void attend(const Unit& unit, const Scratch& scratch) noexcept {
   Loop<T> loop(unit, scratch);
+  Item<T> item;
+  T::enter();
   loop.begin();
   for (std::int64_t block = loop.first_block(); block < loop.past_block(); ++block) {
     loop.send_fetcher(block);
     for (std::int64_t g = 0; g < loop.group_count; ++g) {
-      Item<T> item = loop.item_of(loop.groups[g], block, 0);
+      loop.meet(loop.groups[g], block, item);
       if (item.begin >= item.end) continue;
       loop.score(item);
       // All rows first: their reductions overlap.
@@ -408,6 +407,7 @@ void attend(const Unit& unit, const Scratch& scratch) noexcept {
     }
   }
   loop.end();
+  T::leave();
 }
 
 inline std::size_t bytes(std::int64_t words) noexcept {
@@ -418,8 +418,8 @@ template <class T>
 ScratchSizes scratch_of(std::int64_t head_dim) noexcept {
   using L = Layout<T>;
   return {.queries = bytes(L::chunks(head_dim) * kBlockRows * L::kQueryStride),
-          .scores = bytes(T::kBuffers * T::kTileRows * L::kScoreStride),
-          .weights = T::kPairs ? bytes(T::kBuffers * T::kTileRows * L::kWeightStride) : 0,
+          .scores = bytes(T::kTileRows * L::kScoreStride),
+          .weights = T::kPairs ? bytes(T::kTileRows * L::kWeightStride) : 0,
           .out = bytes(kBlockRows * L::out_stride(head_dim)),
           .most = bytes(kBlockRows),
           .sum = bytes(kBlockRows),
@@ -442,8 +442,7 @@ std::int64_t value_words(std::int64_t head_dim) noexcept {
 }
 
 template <class T>
-constexpr Kernel kernel_of(const char* name,
-                           void (*attend)(const Unit&, const Scratch&) noexcept) noexcept {
+constexpr Kernel kernel_of(const char* name) noexcept {
   static_assert(kBlockRows % T::kTileRows == 0 && T::kBlock % T::kPanel == 0);
   return {.name = name,
           .rows = T::kTileRows,
@@ -454,7 +453,7 @@ constexpr Kernel kernel_of(const char* name,
           .key_words = &key_words<T>,
           .value_words = &value_words<T>,
           .pack = &pack<T>,
-          .attend = attend,
+          .attend = &attend<T>,
           .store_scaled = &store_scaled<T>};
 }
 
