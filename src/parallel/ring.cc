@@ -296,19 +296,24 @@ void ring_pass_queries(const Lane& lane, const AttentionBackend& backend, const 
   lane.device.copy(lane.stream, total_out, out);
 }
 
+bool queries_move_less(const Sequence& queries, const Sequence& keys, std::int64_t heads,
+                       std::int64_t kv_heads, std::int64_t head_dim, std::size_t unit) {
+  for (const Segment& segment : queries.segments)
+    if (segment.replicated) return false;
+  std::int64_t key_rows = 0;
+  for (const Segment& segment : keys.segments) key_rows += segment.replicated ? 0 : segment.rows;
+  const auto bytes = static_cast<std::int64_t>(unit);
+  const std::int64_t by_keys = 2 * key_rows * kv_heads * head_dim * bytes;
+  const std::int64_t by_queries = queries.rows() * heads * (head_dim * (bytes + 4) + 4);
+  return by_queries < by_keys;
+}
+
 bool moves_less_by_queries(const ParallelPlan& plan, const RingArgs& args) {
   if (plan.ring == 1) return false;
   if (args.mask != nullptr && args.mask_per_query) return false;
-  for (const Segment& segment : args.queries.segments)
-    if (segment.replicated) return false;
   const Shape& q = args.q.shape();
-  const Shape& k = args.k.shape();
-  std::int64_t keys = 0;
-  for (const Segment& segment : args.keys.segments) keys += segment.replicated ? 0 : segment.rows;
-  const auto unit = static_cast<std::int64_t>(size_of(args.q.dtype()));
-  const std::int64_t by_keys = 2 * keys * k[2] * k[3] * unit;
-  const std::int64_t by_queries = args.queries.rows() * q[2] * (q[3] * (unit + 4) + 4);
-  return by_queries < by_keys;  // of the whole sequences, so that all ranks decide alike
+  return queries_move_less(args.queries, args.keys, q[2], args.k.shape()[2], q[3],
+                           size_of(args.q.dtype()));
 }
 
 }  // namespace annulus

@@ -34,7 +34,14 @@ void ring_pass_keys(const Lane& lane, const AttentionBackend& backend, const Rin
 void ring_pass_queries(const Lane& lane, const AttentionBackend& backend, const RingArgs& args,
                        Tensor& out);
 
-/// Does passing queries move fewer bytes over the ring, and can it?
+/// Does passing queries (and their unfinished results back) move fewer bytes than passing K and V?
+/// Of the whole sequences, so that all ranks decide alike.
+///
+///   unit  bytes of an element
+bool queries_move_less(const Sequence& queries, const Sequence& keys, std::int64_t heads,
+                       std::int64_t kv_heads, std::int64_t head_dim, std::size_t unit);
+
+/// The same for a call, where a mask may forbid it.
 bool moves_less_by_queries(const ParallelPlan& plan, const RingArgs& args);
 
 }  // namespace annulus
