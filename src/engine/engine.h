@@ -1,5 +1,5 @@
-// A model ready to work: platform, device, communicator, mesh and one pipeline, and the rule that
-// one request runs at a time.
+// A model ready to work: platform, device, mesh and one pipeline, and the rule that one request
+// runs at a time. On several ranks each has an engine: rank 0's is asked, the others follow.
 #pragma once
 
 #include <filesystem>
@@ -26,14 +26,21 @@ struct EngineConfig {
   std::string attention_backend;  // "": the platform's order
   std::map<std::string, std::string, std::less<>> component_attention;
   std::vector<std::pair<std::filesystem::path, float>> loras;  // file, scale
-  ParallelPlan plan;
+  ParallelPlan plan;                                           // its product is the number of ranks
+  std::string version;  // compared between ranks; "": this build's
 };
 
 class Engine {
  public:
   /// Throws NotFound, Unsupported, CorruptFile, InvalidRequest as its parts do; nothing is half
   /// made.
-  explicit Engine(const EngineConfig& config);
+  ///
+  ///   world  the ranks that work together, which outlive the engine; null: one rank. Collective:
+  ///          each constructs its engine, and what one throws all throw. PeerFailure, naming rank
+  ///          and both values, when they disagree about version, arguments, platform, model files
+  ///          or attention backends.
+  explicit Engine(const EngineConfig& config, Communicator* world = nullptr);
+  /// Rank 0's ends follow() on the others.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -42,8 +49,16 @@ class Engine {
   Request complete(Request request) const;
 
   /// Completes and runs a request. One at a time: a second caller waits its turn. Throws as
-  /// Pipeline::generate.
+  /// Pipeline::generate; what goes wrong on another rank has its number before the message, and
+  /// ends the run on all. Rank 0 only: the others follow().
   Result run(Request request, const Progress& progress);
+
+  /// Takes part in what rank 0 runs until its engine ends. Not of rank 0. Throws what ended the
+  /// run: PeerFailure, or this rank's own error.
+  void follow();
+
+  bool leads() const noexcept;  // is this rank 0?
+  const ParallelPlan& plan() const noexcept;
 
   const Pipeline& pipeline() const noexcept;
   const Platform& platform() const noexcept;
@@ -55,6 +70,8 @@ class Engine {
 
  private:
   struct Parts;
+  bool follow_one();  // false: it was the last
+  Result work(const Request& request, const Progress& progress);
   std::unique_ptr<Parts> parts_;
   std::mutex turn_;
 };

@@ -4,6 +4,7 @@
 
 #include "nn/elementwise.h"
 #include "nn/transfer.h"
+#include "tensor/copy.h"
 
 namespace annulus {
 
@@ -34,13 +35,32 @@ struct StepResult {
   Tensor cond, uncond, prediction, latents;
 };
 
+/// Both predictions where two ranks made one each: this rank's and the other's.
+Tensor others_prediction(const Context& ctx, const Tensor& own) {
+  Communicator& pair = ctx.mesh.cfg();
+  const std::vector<std::int64_t> counts(2, own.elements());
+  const Tensor flat = contiguous(ctx.stream, own).reshape({own.elements()});
+  Tensor both = Tensor::empty({2 * own.elements()}, own.dtype(), ctx.device);
+  pair.all_gather(ctx.stream, flat, counts, both);
+  const std::int64_t begin = pair.rank() == 0 ? own.elements() : 0;
+  return both.slice(0, begin, begin + own.elements()).reshape(own.shape());
+}
+
 StepResult take_step(const Context& ctx, const DenoiseArgs& args, int index,
                      const Tensor& latents) {
   StepResult made;
   const Tensor input = args.scheduler.scale_model_input(ctx, index, latents);
-  made.cond = args.cond(input, index);
+  const Communicator& branches = ctx.mesh.cfg();
+  const bool divided = args.uncond && branches.size() == 2;
+  if (!divided || branches.rank() == 0) made.cond = args.cond(input, index);
   if (args.uncond) {
-    made.uncond = args.uncond(input, index);
+    if (!divided || branches.rank() == 1) made.uncond = args.uncond(input, index);
+    if (divided) {
+      if (branches.rank() == 0)
+        made.uncond = others_prediction(ctx, made.cond);
+      else
+        made.cond = others_prediction(ctx, made.uncond);
+    }
     made.prediction = guided(ctx, made.cond, made.uncond, args.guidance);
   } else {
     made.prediction = made.cond;
@@ -72,6 +92,7 @@ Denoised denoise(const Context& ctx, const DenoiseArgs& args, Tensor latents,
   progress.at("denoise", 0, steps);
   for (int index = 0; index < steps; ++index) {
     const auto start = Clock::now();
+    ctx.mesh.world().mark(text_of("step ", index + 1, " of ", steps));
     const StepResult made = take_step(ctx, args, index, latents);
     ctx.device.synchronize(ctx.stream, kStepTimeoutMs);
     if (!finite(ctx, made.latents)) fail_not_finite(ctx, made, index, steps);

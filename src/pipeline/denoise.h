@@ -33,6 +33,10 @@ struct Denoised {
 /// Runs every step of the scheduler from `latents` [batch, seq, channels] (noise, in the wide
 /// dtype).
 ///
+/// Where the mesh has two cfg groups and there is guidance, each makes one of the predictions and
+/// they exchange them. Latents may be this rank's rows: nothing here looks across rows but the
+/// rescaling of guidance, which is per token.
+///
 /// Reports "denoise", step of steps, before the first step and after each; taps "timesteps",
 /// "sigmas", "noise_pred.cond.stepN", "noise_pred.uncond.stepN" and "latents.stepN" (after step N).
 /// Throws Cancelled between steps, NonFinite naming the step and whose prediction it was.

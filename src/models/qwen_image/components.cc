@@ -33,11 +33,17 @@ Transformer load_checked_transformer(const Checkpoint& checkpoint, const LoadOpt
   return model;
 }
 
+/// Of components whose attention sees whole sequences on every rank: no ring, so no need of LSE.
+AttentionSelection whole(const LoadOptions& options, const char* component) {
+  AttentionSelection selection = options.attention.for_component(component);
+  selection.ring = false;
+  return selection;
+}
+
 Vae load_checked_vae(const Checkpoint& checkpoint, const LoadOptions& options, const Context& ctx) {
   require_class(checkpoint, "vae", "AutoencoderKLQwenImage");
   const WeightScope w = checkpoint.weights("vae", ctx.device);
-  Vae vae =
-      load_vae(w, checkpoint.config("vae"), options.attention.for_component("vae"), ctx.dtype);
+  Vae vae = load_vae(w, checkpoint.config("vae"), whole(options, "vae"), ctx.dtype);
   w.check_all_used();
   return vae;
 }
@@ -71,9 +77,9 @@ Components load_components(const Checkpoint& checkpoint, const LoadOptions& opti
       .transformer_ctx = transformer_ctx,
       .vae_ctx = vae_ctx,
       .tokenizer = load_tokenizer(checkpoint.component("tokenizer").folder),
-      .text_encoder = qwen2_5_vl::load(
-          checkpoint.weights("text_encoder", text_ctx.device), checkpoint.config("text_encoder"),
-          options.attention.for_component("text_encoder"), text_ctx.dtype),
+      .text_encoder = qwen2_5_vl::load(checkpoint.weights("text_encoder", text_ctx.device),
+                                       checkpoint.config("text_encoder"),
+                                       whole(options, "text_encoder"), text_ctx.dtype),
       .image_processor = std::nullopt,
       .transformer = load_checked_transformer(checkpoint, options, transformer_ctx, unmatched),
       .vae = load_checked_vae(checkpoint, options, vae_ctx),

@@ -74,7 +74,10 @@ std::optional<Tiling> tiling_for(const Request& request) {
 
 MemoryPrediction predict(const Components& components, const Variant& variant,
                          const Request& request) {
-  Meter meter(components.transformer_ctx.mesh);
+  // As if this rank did all alone: an upper bound where there are several, and nobody has to wait.
+  const std::unique_ptr<Communicator> alone = make_single_rank();
+  const Mesh mesh(*alone, {});
+  Meter meter(mesh);
   const Components metered = on_meter(components, meter);
   Request brief = request;
   if (request.steps > kSteps) {

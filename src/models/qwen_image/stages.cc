@@ -7,6 +7,7 @@
 #include "models/vaes/qwen_image/flop.h"
 #include "nn/transfer.h"
 #include "parallel/shard.h"
+#include "pipeline/dealt_conditioning.h"
 #include "pipeline/initial_noise.h"
 #include "schedulers/shift.h"
 #include "tensor/copy.h"
@@ -26,15 +27,39 @@ void tap_conditioning(const Context& ctx, const Conditioning& made, const std::s
   tap(name + "_mask", to_device(ctx, mask, {static_cast<std::int64_t>(made.lengths.size()), seq}));
 }
 
-PromptBranch make_branch(const Run& run, const std::vector<std::string>& prompts,
-                         const Conditions& conditions, std::span<const PatchGrid> grids,
-                         const std::string& name) {
+Conditioning encode(const Run& run, std::span<const std::string> prompts,
+                    const Conditions& conditions) {
   const Components& c = run.components;
-  const Conditioning made = qwen2_5_vl::encode_prompts(
-      c.text_ctx, c.text_encoder, *c.tokenizer, run.variant.chat, prompts,
-      conditions.features ? &*conditions.features : nullptr, run.variant.positions);
-  tap_conditioning(c.text_ctx, made, name, run.progress.tap);
-  return {made.lengths, prepare(c.transformer_ctx, c.transformer, made, grids)};
+  return qwen2_5_vl::encode_prompts(c.text_ctx, c.text_encoder, *c.tokenizer, run.variant.chat,
+                                    prompts, conditions.features ? &*conditions.features : nullptr,
+                                    run.variant.positions);
+}
+
+/// The conditioning of each list of prompts. Ranks take the prompts in turn, each by itself.
+std::vector<Conditioning> encode_lists(const Run& run,
+                                       const std::vector<std::vector<std::string>>& lists,
+                                       const Conditions& conditions) {
+  Communicator& world = run.components.text_ctx.mesh.world();
+  std::vector<Conditioning> made;
+  if (world.size() == 1) {
+    for (const std::vector<std::string>& prompts : lists)
+      made.push_back(encode(run, prompts, conditions));
+    return made;
+  }
+  std::vector<Conditioning> mine;
+  int index = 0;
+  for (const std::vector<std::string>& prompts : lists)
+    for (const std::string& prompt : prompts)
+      if (index++ % world.size() == world.rank())
+        mine.push_back(encode(run, std::span(&prompt, 1), conditions));
+  std::vector<Conditioning> all = exchange_in_turn(run.components.text_ctx, world, mine);
+  auto next = all.begin();
+  for (const std::vector<std::string>& prompts : lists) {
+    const auto end = next + static_cast<std::ptrdiff_t>(prompts.size());
+    made.push_back(batch_of(run.components.text_ctx, {next, end}));
+    next = end;
+  }
+  return made;
 }
 
 /// Latents [batch, target rows, channels] followed by condition pictures, the same for every entry;
@@ -117,6 +142,7 @@ std::unique_ptr<Scheduler> scheduler_for(const Components& components, const Req
 Encoded encode_stage(const Run& run) {
   const Request& request = run.request;
   run.progress.at("encode", 0, 1);
+  run.components.text_ctx.mesh.world().mark("encoding");
   const Conditions conditions = encode_conditions(
       run.components, run.variant, request,
       request.vae_tiling == Request::VaeTiling::On ? std::optional<Tiling>(Tiling{}) : std::nullopt,
@@ -127,11 +153,15 @@ Encoded encode_stage(const Run& run) {
   const ConditionSizes sizes = condition_sizes(run.components, run.variant, request);
   std::vector<PatchGrid> grids = {target_grid(run.components, request)};
   grids.insert(grids.end(), sizes.patches.begin(), sizes.patches.end());
+  std::vector<std::vector<std::string>> lists = {request.prompts};
+  if (*request.true_cfg_scale > 1) lists.push_back(request.negative_prompts);
+  const Components& c = run.components;
   Encoded made;
-  made.branches.push_back(make_branch(run, request.prompts, conditions, grids, "prompt"));
-  if (*request.true_cfg_scale > 1)
-    made.branches.push_back(
-        make_branch(run, request.negative_prompts, conditions, grids, "negative_prompt"));
+  for (const Conditioning& text : encode_lists(run, lists, conditions)) {
+    tap_conditioning(c.text_ctx, text, made.branches.empty() ? "prompt" : "negative_prompt",
+                     run.progress.tap);
+    made.branches.push_back({text.lengths, prepare(c.transformer_ctx, c.transformer, text, grids)});
+  }
   made.condition_latents = conditions.latents;
   run.progress.at("encode", 1, 1);
   return made;
@@ -151,7 +181,10 @@ Denoised denoise_stage(const Run& run, const Encoded& encoded) {
       const float sigma = scheduler->timesteps()[static_cast<std::size_t>(index)] / 1000.0f;
       const std::vector<double> timesteps(static_cast<std::size_t>(batch), double{sigma});
       return forward(ctx, c.transformer, branch.prepared,
-                     {.latents = input.with(latents), .timesteps = timesteps}, rows);
+                     {.latents = input.with(latents),
+                      .timesteps = timesteps,
+                      .place = text_of("step ", index + 1, " of ", scheduler->steps())},
+                     rows);
     };
   };
   DenoiseArgs args = {
@@ -162,6 +195,7 @@ Denoised denoise_stage(const Run& run, const Encoded& encoded) {
       .preview_every = run.progress.preview ? run.request.preview_every : 0};
   args.preview = [&](int steps, const Tensor& clean) {
     const Tensor whole = gather(ctx, clean, 1, prepared.targets);
+    if (ctx.mesh.world().rank() != 0) return;
     for (std::int64_t i = 0; i < batch; ++i)
       run.progress.preview(static_cast<int>(i), steps,
                            preview_of(c.vae_ctx, c.vae, whole.slice(0, i, i + 1), grid));
@@ -183,7 +217,7 @@ HostTensor decode_latents(const Run& run, const Tensor& latents) {
   quiet.tap = {};
   const Tensor z =
       denormalised(ctx, c.vae.config, unpacked(ctx, latents, 2 * grid.height, 2 * grid.width));
-  return decode(ctx, c.vae, z, tiling_for(run.request), quiet);
+  return decode(ctx, c.vae, z, tiling_for(run.request), quiet, &ctx.mesh.world());
 }
 
 std::vector<Image> decode_stage(const Run& run, const Tensor& latents) {
@@ -192,7 +226,9 @@ std::vector<Image> decode_stage(const Run& run, const Tensor& latents) {
   std::vector<float> values;  // of all pictures, for the tap
   for (int i = 0; i < batch; ++i) {
     run.progress.at("decode", i, batch);
+    run.components.vae_ctx.mesh.world().mark(text_of("decoding picture ", i + 1, " of ", batch));
     const HostTensor pixels = decode_latents(run, latents.slice(0, i, i + 1));
+    if (pixels.values.empty()) continue;  // another rank has the picture
     images.push_back(picture_of(pixels, 0));
     if (!run.progress.tap) continue;
     const std::vector<float> one = unit_range(pixels, 0);

@@ -39,7 +39,8 @@ Encoded encode_stage(const Run& run);
 /// Latents [batch, rows, in_channels], packed. Reports and taps as pipeline/denoise.h.
 Denoised denoise_stage(const Run& run, const Encoded& encoded);
 
-/// One picture at a time: memory for one, the same values. Reports "decode", taps "image".
+/// One picture at a time: memory for one, the same values. Reports "decode", taps "image". Of
+/// several ranks the first gets the pictures.
 std::vector<Image> decode_stage(const Run& run, const Tensor& latents);
 
 /// Pixels of latents [1, rows, in_channels], packed: what decode_stage does for each picture.

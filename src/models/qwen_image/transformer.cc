@@ -173,6 +173,7 @@ Tensor forward(const Context& ctx, const Transformer& model, const Prepared& pro
   }
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
     const bool all = tap || i + 1 < model.blocks.size();
+    if (prompt.shared) ctx.mesh.world().mark(text_of(step.place, ", layer ", i));
     const Wanted wanted = {.img = all ? prompt.img_seq : rows, .txt = all};
     forward(ctx, c, model.blocks[i], pass, wanted, streams);
     if (tap) {

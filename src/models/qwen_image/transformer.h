@@ -62,6 +62,7 @@ struct Step {
   const Tensor& latents;                                 // [batch, img_seq, in_channels], packed
   std::span<const double> timesteps;                     // [batch], 0 ... 1 (sigma)
   std::span<const std::int32_t> additional_t_cond = {};  // [batch], 0 or 1, where the model has it
+  std::string place = {};  // "step 3 of 20", for other ranks' reports of this one
 };
 
 /// The prediction for the first `rows` image rows: [batch, rows, patch_size^2 * out_channels] in

@@ -86,7 +86,7 @@ Tensor forward(const Context& ctx, const Encoder& encoder, Tensor x, FrameCache&
     if (const auto* residual = std::get_if<ResidualBlock>(&block))
       x = forward(ctx, *residual, std::move(x), cache);
     else if (const auto* attention = std::get_if<AttentionBlock>(&block))
-      x = forward(ctx, *attention, std::move(x));
+      x = forward(ctx, *attention, std::move(x), cache.band());
     else
       x = forward(ctx, std::get<Downsample>(block), std::move(x), cache);
   }

@@ -37,11 +37,16 @@ Tensor after_cached(const Context& ctx, const Shape& shape, DType dtype, const T
 }
 
 /// The convolution over cached and new frames that lie in one tensor already.
-Tensor conv_joined(const Context& ctx, const Tensor& joined, const Conv& layer, bool keep,
-                   Tensor& slot) {
+Tensor conv_joined(const Context& ctx, const Tensor& joined, const Conv& layer,
+                   const FrameCache& cache, Tensor& slot) {
   const std::int64_t cached = slot.defined() ? slot.shape()[1] : 0;
-  Tensor out = conv(ctx, joined, layer, same_size(layer, layer.weight.shape()[2] - 1 - cached));
-  if (keep) slot = last_frames(ctx, joined, kCachedFrames);
+  ConvGeometry geometry = same_size(layer, layer.weight.shape()[2] - 1 - cached);
+  const Band& band = cache.band();
+  const bool looks_around = layer.weight.shape()[3] > 1;
+  if (looks_around && band.above()) geometry.pad_before[1] = 0;
+  if (looks_around && band.below()) geometry.pad_after[1] = 0;
+  Tensor out = conv(ctx, looks_around ? with_halo(ctx, band, joined) : joined, layer, geometry);
+  if (!cache.last()) slot = last_frames(ctx, joined, kCachedFrames);
   return out;
 }
 
@@ -59,12 +64,12 @@ Tensor& FrameCache::slot() {
 
 Tensor causal_conv(const Context& ctx, const Tensor& x, const Conv& layer, FrameCache& cache) {
   Tensor& slot = cache.slot();
-  if (!slot.defined()) return conv_joined(ctx, x, layer, !cache.last(), slot);
+  if (!slot.defined()) return conv_joined(ctx, x, layer, cache, slot);
   const std::int64_t cached = slot.shape()[1];
   Tensor joined = after_cached(ctx, x.shape(), x.dtype(), slot);
   Tensor tail = joined.slice(1, cached, joined.shape()[1]);
   copy(ctx.stream, x, tail);
-  return conv_joined(ctx, joined, layer, !cache.last(), slot);
+  return conv_joined(ctx, joined, layer, cache, slot);
 }
 
 RmsNorm load_channel_norm(const WeightScope& w, std::int64_t channels, int axes) {
@@ -84,7 +89,7 @@ Tensor norm_silu_conv(const Context& ctx, Tensor x, const RmsNorm& norm, const C
   x = {};
   Context result = ctx;
   result.dtype = dtype;
-  return conv_joined(result, joined, layer, !cache.last(), slot);
+  return conv_joined(result, joined, layer, cache, slot);
 }
 
 ResidualBlock load_residual_block(const WeightScope& w, std::int64_t in, std::int64_t out) {
@@ -121,7 +126,7 @@ AttentionBlock load_attention_block(const WeightScope& w, std::int64_t channels,
               w.name(), {.heads = 1, .kv_heads = 1, .head_dim = channels, .dtype = dtype})};
 }
 
-Tensor forward(const Context& ctx, const AttentionBlock& block, Tensor x) {
+Tensor forward(const Context& ctx, const AttentionBlock& block, Tensor x, const Band& band) {
   const Shape& shape = x.shape();
   const std::int64_t frames = shape[0] * shape[1], pixels = shape[2] * shape[3],
                      channels = shape[4];
@@ -129,10 +134,16 @@ Tensor forward(const Context& ctx, const AttentionBlock& block, Tensor x) {
   Tensor mixed;  // [frames, pixels, 1, channels]
   {
     const Tensor qkv = linear(ctx, l2_norm(ctx, rows, block.norm, Activation::None), block.to_qkv);
-    const auto part = [&](int i) {
-      return qkv.slice(2, i * channels, (i + 1) * channels).unsqueeze(2);
+    const auto part = [&](const Tensor& from, int i) {
+      return from.slice(2, i * channels, (i + 1) * channels).unsqueeze(2);
     };
-    mixed = attend(ctx, block.attention, {.q = part(0), .k = part(1), .v = part(2)});
+    if (band.divided()) {
+      const Tensor kv = joined(ctx, band, qkv.slice(2, channels, 3 * channels), 1);
+      mixed = attend(ctx, block.attention, {.q = part(qkv, 0), .k = part(kv, 0), .v = part(kv, 1)});
+    } else {
+      mixed =
+          attend(ctx, block.attention, {.q = part(qkv, 0), .k = part(qkv, 1), .v = part(qkv, 2)});
+    }
   }
   add(ctx, rows, linear(ctx, mixed.reshape({frames, pixels, channels}), block.proj));
   return x;
@@ -147,7 +158,7 @@ MidBlock load_mid_block(const WeightScope& w, std::int64_t channels,
 
 Tensor forward(const Context& ctx, const MidBlock& block, Tensor x, FrameCache& cache) {
   x = forward(ctx, block.resnet_0, std::move(x), cache);
-  x = forward(ctx, block.attention, std::move(x));
+  x = forward(ctx, block.attention, std::move(x), cache.band());
   return forward(ctx, block.resnet_1, std::move(x), cache);
 }
 

@@ -9,15 +9,17 @@
 #include "nn/conv.h"
 #include "nn/linear.h"
 #include "nn/norms.h"
+#include "parallel/band.h"
 
 namespace annulus::qwen_image {
 
-/// The last frames that went into each causal layer, kept between the chunks of a video. Layers
-/// take their slots in the order in which they run.
+/// What layers see beside their input: the last frames that went into each causal layer, kept
+/// between the chunks of a video (layers take their slots in the order in which they run), and
+/// which rows this rank has.
 class FrameCache {
  public:
   /// `chunks`: how often rewind() will be called. One: nothing is ever kept.
-  explicit FrameCache(int chunks) noexcept : chunks_(chunks) {}
+  explicit FrameCache(int chunks, const Band& band = {}) noexcept : chunks_(chunks), band_(band) {}
 
   /// Before each pass over the layers.
   void rewind() noexcept;
@@ -25,9 +27,11 @@ class FrameCache {
   bool last() const noexcept { return chunk_ == chunks_; }
   /// The slot of the layer that asks; undefined in the first chunk.
   Tensor& slot();
+  const Band& band() const noexcept { return band_; }
 
  private:
   int chunks_, chunk_ = 0;
+  Band band_;
   std::size_t next_ = 0;
   std::vector<Tensor> slots_;
 };
@@ -55,7 +59,8 @@ struct ResidualBlock {
 ResidualBlock load_residual_block(const WeightScope& w, std::int64_t in, std::int64_t out);
 Tensor forward(const Context& ctx, const ResidualBlock& block, Tensor x, FrameCache& cache);
 
-/// Attention of one head among the pixels of a frame. Source: diffusers QwenImageAttentionBlock.
+/// Attention of one head among the pixels of a frame: this rank's over all ranks' (they are few at
+/// this level, and so no backend needs to give LSE). Source: diffusers QwenImageAttentionBlock.
 struct AttentionBlock {
   RmsNorm norm;
   Linear to_qkv, proj;  // 1 x 1 convolutions of the checkpoint as products
@@ -63,7 +68,7 @@ struct AttentionBlock {
 };
 AttentionBlock load_attention_block(const WeightScope& w, std::int64_t channels,
                                     const AttentionSelection& selection, DType dtype);
-Tensor forward(const Context& ctx, const AttentionBlock& block, Tensor x);
+Tensor forward(const Context& ctx, const AttentionBlock& block, Tensor x, const Band& band);
 
 /// Residual, attention, residual. Source: diffusers QwenImageMidBlock.
 struct MidBlock {
@@ -91,7 +96,10 @@ struct Upsample {
 };
 /// The 3 x 3 convolution of x's pixels, each repeated twice along height and width, in bands of
 /// `band` rows of x: the repeated pixels, four times as many as x has, are never there as a whole.
-Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int64_t band);
+///
+///   above, below  is the first, the last row of x but a neighbour's, to be seen and not doubled?
+Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int64_t band,
+               bool above = false, bool below = false);
 
 Upsample load_upsample(const WeightScope& w, std::int64_t channels, bool temporal);
 Tensor forward(const Context& ctx, const Upsample& layer, Tensor x, FrameCache& cache);

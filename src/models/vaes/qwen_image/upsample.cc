@@ -33,19 +33,20 @@ std::int64_t band_rows(const Tensor& x) {
 
 }  // namespace
 
-Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int64_t band) {
+Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int64_t band,
+               bool above, bool below) {
   const Shape& s = x.shape();
-  const std::int64_t height = s[2];
-  Tensor out = Tensor::empty({s[0], s[1], 2 * height, 2 * s[3], layer.weight.shape()[0]}, ctx.dtype,
-                             ctx.device);
-  for (std::int64_t begin = 0; begin < height; begin += band) {
-    const std::int64_t end = std::min(height, begin + band);
-    const std::int64_t above = begin > 0 ? 1 : 0, below = end < height ? 1 : 0;
-    const Tensor rows = upsample_nearest(ctx, x.slice(2, begin - above, end + below), 2);
+  const std::int64_t first = above ? 1 : 0, last = s[2] - (below ? 1 : 0);
+  Tensor out = Tensor::empty({s[0], s[1], 2 * (last - first), 2 * s[3], layer.weight.shape()[0]},
+                             ctx.dtype, ctx.device);
+  for (std::int64_t begin = first; begin < last; begin += band) {
+    const std::int64_t end = std::min(last, begin + band);
+    const std::int64_t before = begin > 0 ? 1 : 0, after = end < s[2] ? 1 : 0;
+    const Tensor rows = upsample_nearest(ctx, x.slice(2, begin - before, end + after), 2);
     // One repeated row of each neighbour is what a 3 x 3 kernel sees beyond the band.
-    const Tensor seen = rows.slice(2, above, rows.shape()[2] - below);
-    Tensor to = out.slice(2, 2 * begin, 2 * end);
-    conv_into(ctx, seen, layer, {.pad_before = {0, 1 - above, 1}, .pad_after = {0, 1 - below, 1}},
+    const Tensor seen = rows.slice(2, before, rows.shape()[2] - after);
+    Tensor to = out.slice(2, 2 * (begin - first), 2 * (end - first));
+    conv_into(ctx, seen, layer, {.pad_before = {0, 1 - before, 1}, .pad_after = {0, 1 - after, 1}},
               to);
   }
   return out;
@@ -67,7 +68,9 @@ Tensor forward(const Context& ctx, const Upsample& layer, Tensor x, FrameCache& 
       x = interleave_frames(ctx, causal_conv(ctx, x, *layer.time_conv, cache));
     }
   }
-  return doubled(ctx, x, layer.resample, band_rows(x));
+  const Band& band = cache.band();
+  const Tensor seen = with_halo(ctx, band, x);
+  return doubled(ctx, seen, layer.resample, band_rows(x), band.above(), band.below());
 }
 
 }  // namespace annulus::qwen_image

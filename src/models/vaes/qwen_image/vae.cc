@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/vaes/qwen_image/divided.h"
 #include "nn/elementwise.h"
 #include "nn/transfer.h"
 
@@ -47,10 +48,11 @@ HostTensor encode_tile(const Context& ctx, const Vae& vae, const Tensor& pixels)
   return joined(std::move(parts));
 }
 
-/// Pixels of one tile (or of the whole), not clamped.
-HostTensor decode_tile(const Context& ctx, const Vae& vae, const Tensor& latents, const Tap& tap) {
+/// Pixels of one tile (or of the whole, or of this rank's rows of it), not clamped.
+HostTensor decode_tile(const Context& ctx, const Vae& vae, const Tensor& latents, const Tap& tap,
+                       const Band& band = {}) {
   const std::int64_t frames = latents.shape()[1];
-  FrameCache cache(static_cast<int>(frames));
+  FrameCache cache(static_cast<int>(frames), band);
   std::vector<HostTensor> parts;
   for (std::int64_t i = 0; i < frames; ++i) {
     const Tap of_frame = [&](std::string_view name, const Tensor& value) {
@@ -60,6 +62,15 @@ HostTensor decode_tile(const Context& ctx, const Vae& vae, const Tensor& latents
     parts.push_back(on_host(ctx, forward(ctx, vae.decoder, x, cache, tap ? of_frame : Tap{})));
   }
   return joined(std::move(parts));
+}
+
+HostTensor decode_in_bands(const Context& ctx, const Vae& vae, const Tensor& latents,
+                           Communicator& ranks) {
+  const Band band(ranks, latents.shape()[2]);
+  HostTensor mine;
+  if (!band.empty())
+    mine = decode_tile(ctx, vae, latents.slice(2, band.begin(), band.end()), {}, band);
+  return stacked(ranks, mine);
 }
 
 Tensor tile_of(const Tensor& x, std::int64_t top, std::int64_t left, std::int64_t height,
@@ -125,13 +136,16 @@ HostTensor encode(const Context& ctx, const Vae& vae, const Tensor& pixels,
 }
 
 HostTensor decode(const Context& ctx, const Vae& vae, const Tensor& latents,
-                  const std::optional<Tiling>& tiling, const Progress& progress) {
+                  const std::optional<Tiling>& tiling, const Progress& progress,
+                  Communicator* ranks) {
   check_latents(vae.config, latents, vae.config.z_dim, "VAE decode");
   const std::int64_t height = latents.shape()[2], width = latents.shape()[3];
   const std::int64_t ratio = vae.config.spatial_ratio();
   if (!tiling || (height <= tiling->tile_sample_min_height / ratio &&
                   width <= tiling->tile_sample_min_width / ratio)) {
-    HostTensor out = decode_tile(ctx, vae, latents, progress.tap);
+    HostTensor out = ranks == nullptr || ranks->size() == 1
+                         ? decode_tile(ctx, vae, latents, progress.tap)
+                         : decode_in_bands(ctx, vae, latents, *ranks);
     if (progress.tap)
       progress.tap("dec.pre_clamp", to_device(ctx, out.values, out.shape, ctx.wide));
     for (float& x : out.values) x = std::clamp(x, -1.0f, 1.0f);
@@ -149,12 +163,19 @@ HostTensor decode(const Context& ctx, const Vae& vae, const Tensor& latents,
       .result_height = height * ratio,
       .result_width = width * ratio};
   const auto total = static_cast<int>(tile_count(plan, height, width));
+  const auto make = [&](std::int64_t top, std::int64_t left, std::int64_t rows,
+                        std::int64_t columns) {
+    return decode_tile(ctx, vae, tile_of(latents, top, left, rows, columns), {});
+  };
+  const auto turn = [&](int done) { progress.at("decode", done, total); };
+  if (ranks != nullptr && ranks->size() > 1)
+    return in_divided_tiles(*ranks, plan, height, width, turn, make);
   int done = 0;
   return in_tiles(
       plan, height, width,
       [&](std::int64_t top, std::int64_t left, std::int64_t rows, std::int64_t columns) {
-        progress.at("decode", done++, total);
-        return decode_tile(ctx, vae, tile_of(latents, top, left, rows, columns), {});
+        turn(done++);
+        return make(top, left, rows, columns);
       });
 }
 

@@ -37,10 +37,13 @@ HostTensor encode(const Context& ctx, const Vae& vae, const Tensor& pixels,
 
 /// [batch, frames', height', width', z_dim] (not normalised) to [batch, 1 + 4 * (frames' - 1),
 /// height' * ratio, width' * ratio, input_channels] on the host, clamped to [-1, 1] unless it was
-/// done in tiles (as in diffusers). With temperal_downsample set less than twice there are fewer
-/// frames. Taps (not of tiles) "dec.conv_in.frame0", "dec.mid.frame0" and "dec.pre_clamp".
+/// done in tiles (as in diffusers). Where `ranks` are several, they divide the work in bands of
+/// rows or, with tiling, by tiles; all call together, and the pixels come to the first (an empty
+/// list elsewhere). With temperal_downsample set less than twice there are fewer frames. Taps (not
+/// of tiles) "dec.conv_in.frame0", "dec.mid.frame0" and "dec.pre_clamp".
 HostTensor decode(const Context& ctx, const Vae& vae, const Tensor& latents,
-                  const std::optional<Tiling>& tiling, const Progress& progress = {});
+                  const std::optional<Tiling>& tiling, const Progress& progress = {},
+                  Communicator* ranks = nullptr);
 
 /// (latents - mean) / std, and back: [batch, frames, height, width, z_dim], in the wide dtype.
 Tensor normalised(const Context& ctx, const VaeConfig& config, const Tensor& latents);

@@ -1,0 +1,128 @@
+// The same picture on any number of ranks. Oracles: one rank; one rank in double precision.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "engine/test_ranks.h"
+
+namespace annulus {
+namespace {
+
+Request request_for(std::int64_t width, std::int64_t height, std::vector<std::string> prompts) {
+  Request request;
+  request.prompts = std::move(prompts);
+  request.width = width;
+  request.height = height;
+  request.steps = 2;
+  request.true_cfg_scale = 3;
+  request.seeds = {7};
+  return request;
+}
+
+/// Every division of up to 8 ranks that a model of `heads` heads allows.
+std::vector<ParallelPlan> all_plans(int heads) {
+  std::vector<ParallelPlan> plans;
+  for (int cfg = 1; cfg <= 2; ++cfg)
+    for (int ring = 1; ring <= 8; ++ring)
+      for (int ulysses = 1; ulysses <= heads; ++ulysses)
+        if (heads % ulysses == 0 && cfg * ring * ulysses <= 8 && cfg * ring * ulysses > 1)
+          plans.push_back({.cfg = cfg, .ulysses = ulysses, .ring = ring});
+  return plans;
+}
+
+/// Latents: at most twice the error of one rank (and a little where that is 0); pictures: a byte.
+void every_plan_equals_one_rank(const std::filesystem::path& model, const Request& request,
+                                const std::vector<ParallelPlan>& plans) {
+  EngineConfig config = {.checkpoint = model};
+  const Made alone = run_ranks(config, request);
+  config.platform = "reference";
+  const Made exact = run_ranks(config, request);
+  config.platform = "";
+  const double error = rms(alone.latents, exact.latents);
+  for (const ParallelPlan& plan : plans) {
+    config.plan = plan;
+    const Made ranks = run_ranks(config, request);
+    EXPECT_LE(rms(ranks.latents, exact.latents), 2 * error + 1e-6) << to_string(plan);
+    EXPECT_LE(byte_difference(ranks.images, alone.images), 1) << to_string(plan);
+  }
+}
+
+TEST(EngineRanks, StorybookIn63TokensUnderEveryPlanEqualsOneRank) {
+  every_plan_equals_one_rank(kStorybook, request_for(112, 144, {"a purple house"}), all_plans(4));
+}
+
+TEST(EngineRanks, PromptsOfDifferentLengthsShorterThanTheRanksEqualOneRank) {
+  every_plan_equals_one_rank(
+      kStorybook, request_for(48, 80, {"a red boat on the blue sea", "x", "two trees"}),
+      {{.ring = 2}, {.cfg = 2, .ring = 3}, {.ulysses = 4, .ring = 2}, {.cfg = 2, .ring = 4}});
+}
+
+TEST(EngineRanks, OneTokenOnEightRanksEqualsOneRank) {
+  every_plan_equals_one_rank(kStorybook, request_for(16, 16, {"a house"}),
+                             {{.ring = 8}, {.cfg = 2, .ulysses = 2, .ring = 2}, {.ring = 3}});
+}
+
+TEST(EngineRanks, TheTinyModelEqualsOneRank) {
+  every_plan_equals_one_rank(kTiny, request_for(48, 80, {"a house"}),
+                             {{.ring = 2}, {.cfg = 2, .ring = 2}, {.ulysses = 2, .ring = 3}});
+}
+
+TEST(EngineRanks, ARequestWithoutGuidanceTurnsTheCfgFactorIntoRing) {
+  Request request = request_for(48, 64, {"a house"});
+  request.true_cfg_scale = 1;
+  every_plan_equals_one_rank(kStorybook, request, {{.cfg = 2}, {.cfg = 2, .ring = 3}});
+}
+
+TEST(EngineRanks, TilesDealtToRanksBlendAsOnOneRank) {
+  Request request = request_for(272, 288, {"a house"});
+  request.vae_tiling = Request::VaeTiling::On;
+  request.true_cfg_scale = 1;
+  every_plan_equals_one_rank(kStorybook, request, {{.ring = 2}, {.ring = 3}});
+}
+
+TEST(EngineRanks, TwiceTheSameRunGivesTheSameBits) {
+  const Request request = request_for(112, 144, {"a purple house", "snow"});
+  const EngineConfig config = {.checkpoint = kStorybook,
+                               .plan = {.cfg = 2, .ulysses = 2, .ring = 2}};
+  const Made one = run_ranks(config, request), two = run_ranks(config, request);
+  EXPECT_EQ(one.latents, two.latents);
+  EXPECT_EQ(byte_difference(one.images, two.images), 0);
+}
+
+TEST(EngineRanks, MessagesGiveTheBitsOfShardsReadInPlace) {
+  const Request request = request_for(112, 144, {"a purple house"});
+  const EngineConfig config = {.checkpoint = kStorybook, .plan = {.ring = 3}};
+  EXPECT_EQ(run_ranks(config, request).latents,
+            run_ranks(config, request, {.shared_memory = false}).latents);
+}
+
+TEST(EngineRanks, PreviewsComeToRankZeroAndShowWhatOneRankShows) {
+  Request request = request_for(48, 64, {"a house"});
+  request.steps = 3;
+  request.preview_every = 1;
+  std::array<std::vector<Image>, 2> seen;
+  for (std::size_t i = 0; i < 2; ++i)
+    run_ranks({.checkpoint = kStorybook, .plan = {.ring = i == 0 ? 1 : 3}}, request, {},
+              {.preview = [&](int, int, const Image& image) { seen[i].push_back(image); }});
+  EXPECT_EQ(seen[0].size(), 2u);
+  EXPECT_LE(byte_difference(seen[0], seen[1]), 1);
+}
+
+TEST(EngineRanks, AStopAskedOfRankZeroStopsAllAndTheNextRequestRuns) {
+  EngineConfig config = {.checkpoint = kStorybook, .threads = 1, .plan = {.ring = 2}};
+  run_local_ranks(2, {}, [&](Communicator& world) {
+    Engine engine(config, &world);
+    if (!engine.leads()) return engine.follow();
+    int asked = 0;
+    try {
+      engine.run(request_for(48, 64, {"a house"}), {.cancelled = [&] { return ++asked > 3; }});
+      ADD_FAILURE() << "it was not stopped";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::Cancelled) << error.what();
+    }
+    EXPECT_EQ(engine.run(request_for(48, 64, {"a house"}), {}).images.size(), 1u);
+  });
+}
+
+}  // namespace
+}  // namespace annulus
