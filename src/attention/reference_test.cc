@@ -15,10 +15,10 @@ class ReferenceTest : public ::testing::Test {
  protected:
   template <class T>
   Tensor make(const Shape& shape, std::initializer_list<double> values) {
-    Tensor x = Tensor::empty(shape, DTypeOf<T>::value, device);
+    Tensor x = Tensor::empty(shape, kDTypeOf<T>, device);
     std::int64_t n = 0;
     for (const double value : values) {
-      if constexpr (is_floating(DTypeOf<T>::value))
+      if constexpr (is_floating(kDTypeOf<T>))
         x.data<T>()[n++] = convert<T>(value);
       else
         x.data<T>()[n++] = static_cast<T>(value);

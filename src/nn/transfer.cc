@@ -16,7 +16,7 @@ Tensor upload(const Context& ctx, std::span<const T> values, const Shape& shape,
   require(static_cast<std::int64_t>(values.size()) == shape.elements(), ErrorCode::InvalidRequest,
           "to_device: wanted ", shape.elements(), " values for ", shape, ", found ", values.size());
   HostDevice host(1, "staging");
-  Tensor staged = Tensor::empty(shape, DTypeOf<T>::value, host);
+  Tensor staged = Tensor::empty(shape, kDTypeOf<T>, host);
   std::copy(values.begin(), values.end(), staged.data<T>());
   Tensor made = Tensor::empty(shape, dtype, ctx.device);
   copy(ctx.stream, staged, made);

@@ -49,48 +49,29 @@ std::string_view name_of(DType dtype) noexcept;
 /// The dtype of that name ("f32", "float32", "bf16", "bfloat16", ...); nothing if there is none.
 std::optional<DType> dtype_of(std::string_view name) noexcept;
 
+/// The dtype of a C++ type; only the types below have one.
 template <class T>
-struct DTypeOf;
+constexpr DType kDTypeOf = T::has_no_dtype;
 template <>
-struct DTypeOf<double> {
-  static constexpr DType value = DType::F64;
-};
+inline constexpr DType kDTypeOf<double> = DType::F64;
 template <>
-struct DTypeOf<float> {
-  static constexpr DType value = DType::F32;
-};
+inline constexpr DType kDTypeOf<float> = DType::F32;
 template <>
-struct DTypeOf<F16> {
-  static constexpr DType value = DType::F16;
-};
+inline constexpr DType kDTypeOf<F16> = DType::F16;
 template <>
-struct DTypeOf<Bf16> {
-  static constexpr DType value = DType::BF16;
-};
+inline constexpr DType kDTypeOf<Bf16> = DType::BF16;
 template <>
-struct DTypeOf<std::int64_t> {
-  static constexpr DType value = DType::I64;
-};
+inline constexpr DType kDTypeOf<std::int64_t> = DType::I64;
 template <>
-struct DTypeOf<std::int32_t> {
-  static constexpr DType value = DType::I32;
-};
+inline constexpr DType kDTypeOf<std::int32_t> = DType::I32;
 template <>
-struct DTypeOf<std::int16_t> {
-  static constexpr DType value = DType::I16;
-};
+inline constexpr DType kDTypeOf<std::int16_t> = DType::I16;
 template <>
-struct DTypeOf<std::int8_t> {
-  static constexpr DType value = DType::I8;
-};
+inline constexpr DType kDTypeOf<std::int8_t> = DType::I8;
 template <>
-struct DTypeOf<std::uint8_t> {
-  static constexpr DType value = DType::U8;
-};
+inline constexpr DType kDTypeOf<std::uint8_t> = DType::U8;
 template <>
-struct DTypeOf<bool> {
-  static constexpr DType value = DType::Bool;
-};
+inline constexpr DType kDTypeOf<bool> = DType::Bool;
 
 /// Calls f(T{}) with the C++ type of a floating dtype (float, Bf16, F16, double); the caller has
 /// checked is_floating.

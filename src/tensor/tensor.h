@@ -63,25 +63,25 @@ class Tensor {
   /// host cannot read, or read-only memory for a non-const T.
   template <class T, int Rank>
   View<T, Rank> view() {
-    check_view(DTypeOf<std::remove_const_t<T>>::value, Rank, !std::is_const_v<T>);
+    check_view(kDTypeOf<std::remove_const_t<T>>, Rank, !std::is_const_v<T>);
     return window<T, Rank>();
   }
   template <class T, int Rank>
   View<const T, Rank> view() const {
-    check_view(DTypeOf<std::remove_const_t<T>>::value, Rank, false);
+    check_view(kDTypeOf<std::remove_const_t<T>>, Rank, false);
     return window<const T, Rank>();
   }
 
   /// First element of a contiguous tensor on host memory; same checks, and contiguity.
   template <class T>
   T* data() {
-    check_view(DTypeOf<T>::value, shape_.rank(), true);
+    check_view(kDTypeOf<T>, shape_.rank(), true);
     check_contiguous();
     return reinterpret_cast<T*>(address());
   }
   template <class T>
   const T* data() const {
-    check_view(DTypeOf<T>::value, shape_.rank(), false);
+    check_view(kDTypeOf<T>, shape_.rank(), false);
     check_contiguous();
     return reinterpret_cast<const T*>(address());
   }

@@ -20,7 +20,7 @@ struct Drawing {
 /// A new tensor filled by draw(span).
 template <class T, class Draw>
 Tensor drawn(const Drawing& drawing, const Shape& shape, Draw&& draw) {
-  Tensor tensor = Tensor::empty(shape, DTypeOf<T>::value, drawing.host);
+  Tensor tensor = Tensor::empty(shape, kDTypeOf<T>, drawing.host);
   draw(std::span<T>(tensor.data<T>(), static_cast<std::size_t>(tensor.elements())));
   return tensor;
 }

@@ -16,7 +16,7 @@ template <class T>
 Tensor tensor_of(std::span<const T> values, const Shape& shape, HostDevice& host) {
   require(shape.elements() == static_cast<std::int64_t>(values.size()), ErrorCode::InvalidRequest,
           "golden runner: wanted ", shape, " values, found ", values.size());
-  Tensor tensor = Tensor::empty(shape, DTypeOf<T>::value, host);
+  Tensor tensor = Tensor::empty(shape, kDTypeOf<T>, host);
   std::copy(values.begin(), values.end(), tensor.data<T>());
   return tensor;
 }

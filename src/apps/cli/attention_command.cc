@@ -29,7 +29,7 @@ Tensor optional_tensor(const SafetensorsFile& file, std::string_view name, Devic
 
 // Lengths may be stored as any integer; backends take i32.
 Tensor lengths(const SafetensorsFile& file, std::string_view name, Stream& stream) {
-  const Tensor stored = optional_tensor(file, name, stream.device());
+  Tensor stored = optional_tensor(file, name, stream.device());
   if (!stored.defined()) return stored;
   require(!is_floating(stored.dtype()) && stored.dtype() != DType::Bool, ErrorCode::InvalidRequest,
           name, ": wanted integers, found ", name_of(stored.dtype()), " (", file.path().string(),
@@ -69,13 +69,13 @@ std::array<std::int64_t, 2> parse_window(const std::string& text) {
 }
 
 AttentionChoice choose_backend(const Platform& platform, const CaseOptions& options,
-                               AttentionSpec spec) {
+                               const AttentionSpec& spec) {
   const AttentionSelection selection = {.order = platform.attention(),
                                         .ring_default = platform.default_ring_attention_backend(),
                                         .backend = options.backend,
                                         .component_backend = {},
                                         .component = "attention"};
-  return selection.choose("attention", std::move(spec));
+  return selection.choose("attention", spec);
 }
 
 void run_case(const CaseOptions& options) {

@@ -9,7 +9,7 @@ std::filesystem::path default_model() {
   std::error_code failed;
   const fs::path program = fs::read_symlink("/proc/self/exe", failed);
   if (!failed) {
-    const fs::path installed = program.parent_path().parent_path() / "share/annulus/storybook";
+    fs::path installed = program.parent_path().parent_path() / "share/annulus/storybook";
     if (fs::exists(installed / "model_index.json", failed)) return installed;
     for (fs::path folder = program.parent_path(); folder.has_relative_path();
          folder = folder.parent_path())

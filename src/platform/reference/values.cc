@@ -6,12 +6,12 @@ namespace annulus::reference {
 
 template <class Real>
 Values<Real> room(Stream& stream, const Shape& shape) {
-  return Values<Real>(Tensor::empty(shape, DTypeOf<Real>::value, stream.device()));
+  return Values<Real>(Tensor::empty(shape, kDTypeOf<Real>, stream.device()));
 }
 
 template <class Real>
 Values<Real> values(Stream& stream, const Tensor& x) {
-  Tensor copied = Tensor::empty(x.shape(), DTypeOf<Real>::value, stream.device());
+  Tensor copied = Tensor::empty(x.shape(), kDTypeOf<Real>, stream.device());
   copy(stream, x, copied);
   return Values<Real>(std::move(copied));
 }
