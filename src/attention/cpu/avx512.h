@@ -11,7 +11,7 @@ namespace {
 struct Vector512 {
   using V = __m512;
   static constexpr std::int64_t kLanes = 16, kPanel = 32, kKeyStep = 16;
-  static constexpr std::int64_t kFetchSteps = 8;
+  static constexpr std::int64_t kFetchSteps = 8, kRowsAtOnce = 2;
 
   static V set(float x) noexcept { return _mm512_set1_ps(x); }
   static V load(const float* p) noexcept { return _mm512_loadu_ps(p); }
@@ -75,6 +75,21 @@ struct Vector512 {
       x[c + 8] = _mm512_shuffle_f32x4(low02, high02, 0xdd);
       x[c + 12] = _mm512_shuffle_f32x4(low13, high13, 0xdd);
     }
+  }
+  /// In each lane of four: sums of two halves, those of x and y by turns.
+  static V half_sums(V x, V y) noexcept {
+    return add(_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y));
+  }
+  static V lane_sums(V x, V y) noexcept {
+    return add(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+  }
+  /// Element n: the sum of x[n].
+  static V sum_each(V (&x)[kLanes]) noexcept {
+    V sums[4];  // x[4n] to x[4n + 3], in each lane of four
+#pragma GCC unroll 4
+    for (int n = 0; n < 4; ++n)
+      sums[n] = half_sums(half_sums(x[4 * n], x[4 * n + 2]), half_sums(x[4 * n + 1], x[4 * n + 3]));
+    return lane_sums(lane_sums(sums[0], sums[1]), lane_sums(sums[2], sums[3]));
   }
   /// x with the sign bits of `sign` flipped.
   static V flip(V x, V sign) noexcept {

@@ -20,6 +20,10 @@ namespace {
 constexpr std::int64_t kWaveBytes = std::int64_t{32} << 20;
 constexpr std::int64_t kWaveBytesPerThread = std::int64_t{8} << 20;
 
+// So many rows or fewer are read in place, in f32, sooner than packed for bf16 units: with 24
+// heads, 77 or 1024 keys on AMX the two are level at 4, and at 8 packing wins by 1.4.
+constexpr std::int64_t kFewRowsOfBf16 = 4;
+
 // One kv head of one entry within a wave.
 struct Group {
   std::int64_t entry = 0, kv_head = 0;
@@ -62,6 +66,14 @@ struct Memory {
 
 struct Counts {
   std::int64_t groups = 0, blocks = 0, units = 0, tails = 0, partials = 0;
+  std::int64_t most_units = 0, most_blocks = 0;  // of a group
+
+  /// One unit for each group packs for itself, into its thread's panels, at one meeting of the
+  /// threads fewer.
+  bool packs_ahead() const noexcept { return most_units > 1; }
+  std::int64_t panel_blocks(int threads) const noexcept {
+    return packs_ahead() ? blocks : threads * most_blocks;
+  }
 };
 
 Scratch scratch_at(const Kernel& kernel, std::int64_t head_dim, std::byte* memory) noexcept {
@@ -107,7 +119,7 @@ class Run {
     const std::int64_t groups = call_.entries * call_.kv_heads;
     while (group < groups) {
       const Counts wave = next_wave(group, memory_.groups);
-      pack(wave);
+      if (!call_.in_place && wave.packs_ahead()) pack(wave);
       attend(wave);
       merge(wave);
       group += wave.groups;
@@ -131,7 +143,8 @@ class Run {
   Counts next_wave(std::int64_t first, Group* groups) const noexcept {
     const std::int64_t block_bytes =
         (call_.key_words + call_.value_words) * static_cast<std::int64_t>(sizeof(Word));
-    const std::int64_t budget = std::max(kWaveBytes, kWaveBytesPerThread * threads_) / block_bytes;
+    const std::int64_t budget = std::max(kWaveBytes, kWaveBytesPerThread * threads_) /
+                                std::max<std::int64_t>(block_bytes, 1);
     Counts wave;
     for (std::int64_t g = first; g < call_.entries * call_.kv_heads; ++g) {
       const Entry& e = memory_.entries[g / call_.kv_heads];
@@ -140,8 +153,12 @@ class Run {
         groups[wave.groups] = {g / call_.kv_heads, g % call_.kv_heads, wave.blocks, wave.units,
                                wave.tails};
       ++wave.groups;
-      wave.blocks += e.blocks > 0 ? e.key_blocks : 0;
+      if (e.blocks > 0) {
+        wave.blocks += e.key_blocks;
+        wave.most_blocks = std::max(wave.most_blocks, e.key_blocks);
+      }
       wave.units += e.blocks * e.splits;
+      wave.most_units = std::max(wave.most_units, e.blocks * e.splits);
       if (e.splits > 1) {
         wave.tails += e.blocks;
         wave.partials += e.blocks * e.splits;
@@ -155,7 +172,7 @@ class Run {
     for (std::int64_t group = 0; group < call_.entries * call_.kv_heads;) {
       const Counts wave = next_wave(group, nullptr);
       most.groups = std::max(most.groups, wave.groups);
-      most.blocks = std::max(most.blocks, wave.blocks);
+      most.blocks = std::max(most.blocks, wave.panel_blocks(threads_));
       most.partials = std::max(most.partials, wave.partials);
       group += wave.groups;
     }
@@ -187,18 +204,29 @@ class Run {
 
   void pack(const Counts& wave) noexcept {
     parallel_for(threads_, wave.blocks, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t at = begin; at < end; ++at) pack_block(wave, at);
+      for (std::int64_t at = begin; at < end; ++at) {
+        const Group& g = group_of(wave, at, &Group::first_block);
+        pack_block(g, at - g.first_block, at);
+      }
     });
   }
 
-  void pack_block(const Counts& wave, std::int64_t at) noexcept {
-    const Group& g = group_of(wave, at, &Group::first_block);
+  Rows rows_of(Rows all, std::int64_t entry, std::int64_t head) const noexcept {
+    all.data += (entry + head) * static_cast<std::int64_t>(size_of(all.dtype));
+    return all;
+  }
+  Rows keys_of(const Group& g) const noexcept {
+    return rows_of(call_.k, memory_.entries[g.entry].k, g.kv_head * call_.k_head);
+  }
+  Rows values_of(const Group& g) const noexcept {
+    return rows_of(call_.v, memory_.entries[g.entry].v, g.kv_head * call_.v_head);
+  }
+
+  /// Block `block` of a group into the panels of number `at`.
+  void pack_block(const Group& g, std::int64_t block, std::int64_t at) noexcept {
     const Entry& e = memory_.entries[g.entry];
-    const std::int64_t first_key = (at - g.first_block) * call_.kernel->key_block;
-    PackJob job{call_.k.from(first_key), call_.v.from(first_key)};
-    const auto size = static_cast<std::int64_t>(size_of(call_.k.dtype));
-    job.keys.data += (e.k + g.kv_head * call_.k_head) * size;
-    job.values.data += (e.v + g.kv_head * call_.v_head) * size;
+    const std::int64_t first_key = block * call_.kernel->key_block;
+    PackJob job{keys_of(g).from(first_key), values_of(g).from(first_key)};
     job.count = std::min(e.keys - first_key, call_.kernel->key_block);
     job.head_dim = call_.head_dim;
     job.key_panels = memory_.keys + at * call_.key_words;
@@ -248,21 +276,22 @@ class Run {
                        split = (at - g.first_unit) % e.splits;
     const Kernel& kernel = *call_.kernel;
 
+    const std::int64_t first_block = wave.packs_ahead() ? g.first_block : thread * wave.most_blocks;
     Unit unit;
-    unit.queries = call_.q;
-    unit.queries.data += (e.q + g.kv_head * call_.group() * call_.q_head) *
-                         static_cast<std::int64_t>(size_of(call_.q.dtype));
+    unit.queries = rows_of(call_.q, e.q, g.kv_head * call_.group() * call_.q_head);
+    unit.keys = keys_of(g);
+    unit.values = values_of(g);
     unit.head_stride = call_.q_head;
     unit.seq_q = e.seq_q;
     unit.first_row = block * e.block_rows;
     unit.rows = std::min(e.block_rows, call_.group() * e.seq_q - unit.first_row);
     unit.head_dim = call_.head_dim;
     unit.negate = call_.negate;
-    unit.key_panels = memory_.keys + g.first_block * call_.key_words;
-    unit.value_panels = memory_.values + g.first_block * call_.value_words;
+    unit.key_panels = memory_.keys + first_block * call_.key_words;
+    unit.value_panels = memory_.values + first_block * call_.value_words;
     unit.key_words = call_.key_words;
     unit.value_words = call_.value_words;
-    unit.odd = memory_.odd + g.first_block;
+    unit.odd = memory_.odd + first_block;
     unit.first_key = split * e.split_blocks * kernel.key_block;
     unit.last_key = std::min(e.keys, (split + 1) * e.split_blocks * kernel.key_block);
     unit.band = e.band;
@@ -273,16 +302,19 @@ class Run {
     unit.scale = call_.scale;
     unit.exp2_unit = call_.exp2_unit;
 
+    if (!call_.in_place && !wave.packs_ahead())
+      for (std::int64_t n = 0; n < e.key_blocks; ++n) pack_block(g, n, first_block + n);
+    const auto work = call_.in_place ? kernel.attend_in_place : kernel.attend;
     Scratch scratch = scratch_of(thread);
     if (e.splits > 1) {  // leave the result where merge() looks for it
       const Partial partial = partial_at(partial_index(g, e, block, split));
       scratch.out = partial.out;
       scratch.most = partial.most;
       scratch.sum = partial.sum;
-      kernel.attend(unit, scratch);
+      work(unit, scratch);
       return;
     }
-    kernel.attend(unit, scratch);
+    work(unit, scratch);
     store_rows(call_, e, g.kv_head, unit.first_row, unit.rows,
                {scratch.out, kernel.out_stride(call_.head_dim), scratch.most, scratch.sum});
   }
@@ -337,11 +369,12 @@ class Flash final : public AttentionBackend {
   const Kernel& kernel_for(const AttentionArgs& args) const {
     if (const auto why = refusal(spec_of(args, true)))
       throw Error(ErrorCode::Unsupported, text_of("attention flash: ", *why));
-    return args.q.dtype() == DType::BF16 ? bf16_ : plain_;
+    const bool few = rows_of_longest(args) <= kFewRowsOfBf16;
+    return args.q.dtype() == DType::BF16 && !few ? bf16_ : plain_;
   }
 
   const Kernel& plain_;  // f32; bf16 and f16 are widened as they are packed
-  const Kernel& bf16_;   // for bf16 inputs
+  const Kernel& bf16_;   // for bf16 inputs, unless rows are few: then memory is the limit
 };
 
 }  // namespace

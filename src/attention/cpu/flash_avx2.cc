@@ -13,7 +13,7 @@
 #pragma GCC target("avx2,fma,f16c")
 #endif
 
-#include "attention/cpu/tile_loop.h"
+#include "attention/cpu/vector_kernel.h"
 
 namespace annulus::flash {
 namespace {
@@ -22,7 +22,7 @@ struct Avx2 {
   using V = __m256;
   using Packed = __m256;
   static constexpr std::int64_t kLanes = 8, kPanel = 16, kBlock = 128, kWordStep = 1, kKeyStep = 8;
-  static constexpr std::int64_t kFetchSteps = 8;
+  static constexpr std::int64_t kFetchSteps = 8, kRowsAtOnce = 1;
   static constexpr int kTileRows = 6;
   static constexpr bool kPairs = false;
 
@@ -102,6 +102,12 @@ struct Avx2 {
       x[n] = _mm256_permute2f128_ps(u[n], u[n + 4], 0x20);
       x[n + 4] = _mm256_permute2f128_ps(u[n], u[n + 4], 0x31);
     }
+  }
+  /// Element n: the sum of x[n].
+  static V sum_each(V (&x)[kLanes]) noexcept {
+    const V low = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+    const V high = _mm256_hadd_ps(_mm256_hadd_ps(x[4], x[5]), _mm256_hadd_ps(x[6], x[7]));
+    return add(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
   }
   /// x with the sign bits of `sign` flipped.
   static V flip(V x, V sign) noexcept {

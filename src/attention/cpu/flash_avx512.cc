@@ -18,7 +18,7 @@
 #endif
 
 #include "attention/cpu/avx512.h"
-#include "attention/cpu/tile_loop.h"
+#include "attention/cpu/vector_kernel.h"
 
 namespace annulus::flash {
 namespace {

@@ -1,5 +1,5 @@
 // Portable kernel: vectors of four f32 that any compiler lowers to what its target always has.
-#include "attention/cpu/tile_loop.h"
+#include "attention/cpu/vector_kernel.h"
 
 namespace annulus::flash {
 namespace {
@@ -13,7 +13,7 @@ struct Scalar {
   using I [[gnu::vector_size(16)]] = std::int32_t;
   using Packed = V;
   static constexpr std::int64_t kLanes = 4, kPanel = 8, kBlock = 128, kWordStep = 1, kKeyStep = 4;
-  static constexpr std::int64_t kFetchSteps = 8;
+  static constexpr std::int64_t kFetchSteps = 8, kRowsAtOnce = 1;
   static constexpr int kTileRows = 4;
   static constexpr bool kPairs = false;
 
@@ -64,6 +64,11 @@ struct Scalar {
   static void transpose(V (&x)[kLanes]) noexcept {
     const V a = x[0], b = x[1], c = x[2], d = x[3];
     for (int lane = 0; lane < 4; ++lane) x[lane] = V{a[lane], b[lane], c[lane], d[lane]};
+  }
+  /// Element n: the sum of x[n].
+  static V sum_each(V (&x)[kLanes]) noexcept {
+    transpose(x);
+    return (x[0] + x[2]) + (x[1] + x[3]);
   }
   /// x with the sign bits of `sign` flipped.
   static V flip(V x, V sign) noexcept {

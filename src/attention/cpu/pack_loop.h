@@ -107,7 +107,8 @@ inline void fetch_row(const Rows& rows, std::int64_t row, std::int64_t count,
   if (row >= count || rows.inner != 1) return;
   const std::byte* const at = rows.from(row).data;
   const std::int64_t bytes = head_dim * static_cast<std::int64_t>(size_of(rows.dtype));
-  for (std::int64_t byte = 0; byte < bytes; byte += kLine) __builtin_prefetch(at + byte);
+  for (std::int64_t byte = 0; byte < bytes; byte += kLine)
+    __builtin_prefetch(at + byte, 0, 2);  // L2
 }
 constexpr std::int64_t kRowsAhead = 16;
 

@@ -73,12 +73,26 @@ Call inputs_of(const Kernel& kernel, const AttentionArgs& args) {
   constexpr double kLog2e = 1.4426950408889634;
   call.exp2_unit = static_cast<float>(static_cast<double>(call.unit) * kLog2e);
 
-  call.key_words = kernel.key_words(call.head_dim);
-  call.value_words = kernel.value_words(call.head_dim);
+  call.in_place = kernel.attend_in_place != nullptr && rows_of_longest(args) <= kernel.rows;
+  if (!call.in_place) {
+    call.key_words = kernel.key_words(call.head_dim);
+    call.value_words = kernel.value_words(call.head_dim);
+  }
   return call;
 }
 
 }  // namespace
+
+std::int64_t rows_of_longest(const AttentionArgs& args) noexcept {
+  const std::int64_t kv_heads = args.k.shape()[-2];
+  if (kv_heads == 0) return 0;
+  std::int64_t longest = 0;
+  if (!packed(args)) longest = args.q.shape()[1];
+  for (std::int64_t n = 0; packed(args) && n + 1 < args.cu_seqlens_q->shape()[0]; ++n)
+    longest = std::max<std::int64_t>(
+        longest, value_at(*args.cu_seqlens_q, n + 1) - value_at(*args.cu_seqlens_q, n));
+  return args.q.shape()[-2] / kv_heads * longest;
+}
 
 Call call_of(const Kernel& kernel, const AttentionArgs& args, Tensor& out, Tensor* lse) {
   Call call = inputs_of(kernel, args);

@@ -41,14 +41,18 @@ struct Call {
   Output output;
   std::int64_t entries = 0;
 
-  bool negate = false;  // scale < 0
-  float scale = 0;      // its magnitude
-  float unit = 0;       // natural score = raw score * unit
-  float exp2_unit = 0;  // unit * log2(e)
+  bool in_place = false;  // few rows: keys and values are read where they lie, not packed
+  bool negate = false;    // scale < 0
+  float scale = 0;        // its magnitude
+  float unit = 0;         // natural score = raw score * unit
+  float exp2_unit = 0;    // unit * log2(e)
 
   std::int64_t key_words = 0, value_words = 0;  // of a packed block
   std::int64_t group() const noexcept { return heads / kv_heads; }
 };
+
+/// The most query rows that any kv head has to meet: those of its query heads together.
+std::int64_t rows_of_longest(const AttentionArgs& args) noexcept;
 
 /// Pointers, strides and scales of `args`, which check() has passed. `lse` may be null.
 Call call_of(const Kernel& kernel, const AttentionArgs& args, Tensor& out, Tensor* lse);

@@ -229,10 +229,9 @@ class Loop {
     item.group->started = true;
     const Word* const panels = unit.value_panels + item.block * unit.value_words;
     for (std::int64_t r = 0; r < item.group->count; ++r) {
-      const std::int64_t head = head_of(item.group->first + r), i = query_of(item.group->first + r);
       float* const out = out_at(item, r);
       for (std::int64_t key = item.begin; key < item.end; ++key) {
-        if (!sees(head, i, item.block * T::kBlock + key)) continue;
+        if (!sees(item, r, key)) continue;
         const std::int64_t step = key / L::kKeysPerWord;
         const float weight = part(scratch.weights[r * L::kWeightStride + step], key);
         for (std::int64_t d = 0; d < unit.head_dim; ++d) {
@@ -263,6 +262,18 @@ class Loop {
   }
   float* out_at(const Item<T>& item, std::int64_t r) const noexcept {
     return scratch.out + (item.group->first + r) * L::out_stride(unit.head_dim);
+  }
+
+  void clear_out(const Group& g) const noexcept {
+    const std::int64_t stride = L::out_stride(unit.head_dim);
+    float* const out = scratch.out + g.first * stride;
+    for (std::int64_t x = 0; x < g.count * stride; x += T::kLanes) T::store(out + x, T::set(0.0f));
+  }
+
+  /// Does row r of the group see key `key` of the block?
+  bool sees(const Item<T>& item, std::int64_t r, std::int64_t key) const noexcept {
+    return sees(head_of(item.group->first + r), query_of(item.group->first + r),
+                item.block * T::kBlock + key);
   }
 
   const Unit& unit;
@@ -345,12 +356,6 @@ class Loop {
            columns * (T::kBlock / L::kKeysPerWord / T::kFetchSteps);
   }
 
-  void clear_out(const Group& g) const noexcept {
-    const std::int64_t stride = L::out_stride(unit.head_dim);
-    float* const out = scratch.out + g.first * stride;
-    for (std::int64_t x = 0; x < g.count * stride; x += T::kLanes) T::store(out + x, T::set(0.0f));
-  }
-
   void apply_mask(float* scores, std::int64_t head, std::int64_t i, const Item<T>& item,
                   std::int64_t begin, std::int64_t end) const noexcept {
     const std::int64_t first_key = item.block * T::kBlock;
@@ -386,76 +391,6 @@ class Loop {
     return element(row, row.data, at) != kNone;
   }
 };
-
-template <class T>
-void attend(const Unit& unit, const Scratch& scratch) noexcept {
-  Loop<T> loop(unit, scratch);
-  Item<T> item;
-  T::enter();
-  loop.begin();
-  for (std::int64_t block = loop.first_block(); block < loop.past_block(); ++block) {
-    loop.send_fetcher(block);
-    for (std::int64_t g = 0; g < loop.group_count; ++g) {
-      loop.meet(loop.groups[g], block, item);
-      if (item.begin >= item.end) continue;
-      loop.score(item);
-      // All rows first: their reductions overlap.
-      for (std::int64_t r = 0; r < item.group->count; ++r) loop.find_most(item, r);
-      for (std::int64_t r = 0; r < item.group->count; ++r) loop.weigh(item, r);
-      loop.rescale(item);
-      loop.accumulate(item);
-    }
-  }
-  loop.end();
-  T::leave();
-}
-
-inline std::size_t bytes(std::int64_t words) noexcept {
-  return static_cast<std::size_t>(rounded_up(words * 4, 64));
-}
-
-template <class T>
-ScratchSizes scratch_of(std::int64_t head_dim) noexcept {
-  using L = Layout<T>;
-  return {.queries = bytes(L::chunks(head_dim) * kBlockRows * L::kQueryStride),
-          .scores = bytes(T::kTileRows * L::kScoreStride),
-          .weights = T::kPairs ? bytes(T::kTileRows * L::kWeightStride) : 0,
-          .out = bytes(kBlockRows * L::out_stride(head_dim)),
-          .most = bytes(kBlockRows),
-          .sum = bytes(kBlockRows),
-          .sums = bytes(kBlockRows * T::kLanes)};
-}
-
-template <class T>
-std::int64_t out_stride(std::int64_t head_dim) noexcept {
-  return Layout<T>::out_stride(head_dim);
-}
-
-template <class T>
-std::int64_t key_words(std::int64_t head_dim) noexcept {
-  return T::kBlock * Layout<T>::words(head_dim);
-}
-
-template <class T>
-std::int64_t value_words(std::int64_t head_dim) noexcept {
-  return T::kBlock / Layout<T>::kKeysPerWord * rounded_up(head_dim, T::kPanel);
-}
-
-template <class T>
-constexpr Kernel kernel_of(const char* name) noexcept {
-  static_assert(kBlockRows % T::kTileRows == 0 && T::kBlock % T::kPanel == 0);
-  return {.name = name,
-          .rows = T::kTileRows,
-          .block_rows = kBlockRows,
-          .key_block = T::kBlock,
-          .scratch_of = &scratch_of<T>,
-          .out_stride = &out_stride<T>,
-          .key_words = &key_words<T>,
-          .value_words = &value_words<T>,
-          .pack = &pack<T>,
-          .attend = &attend<T>,
-          .store_scaled = &store_scaled<T>};
-}
 
 }  // namespace
 }  // namespace annulus::flash
