@@ -78,7 +78,10 @@ void add_ring(const Workload& work, const Cluster& cluster, const ParallelPlan& 
     layer.hidden += travels - std::min(travels, waits);
     if (inside || between) layer.sent += bytes;
   }
-  if (cluster.in_place) layer.read += (near.positions - 1) * bytes;
+  if (cluster.in_place && near.positions > 1 && bytes > 0) {
+    layer.read += (near.positions - 1) * bytes;
+    if (one_host) layer.exposed += cluster.inside.latency_seconds;  // "my shard is there"
+  }
   if (shares.by_queries()) {
     const double part = shares.part_bytes(0);
     layer.exposed += exchange_seconds(cluster, part, near.positions - 1, size - near.positions);
@@ -146,7 +149,8 @@ PlanCost plan_cost(const Workload& work, const Cluster& cluster, const ParallelP
   }
   cost.seconds = cost.compute_seconds + cost.exposed_seconds;
   cost.run_seconds = cost.seconds * work.steps;
-  cost.rank_bytes = cost.attention_bytes + rows * work.row_bytes;
+  cost.rank_bytes =
+      std::max(cost.attention_bytes + rows * work.row_bytes, rows * work.row_bytes_elsewhere);
   cost.by_queries = shares.by_queries();
   return cost;
 }

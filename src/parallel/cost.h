@@ -52,10 +52,11 @@ struct Workload {
   std::optional<Sequence> queries = {};  // absent: the keys'
   Causal causal = Causal::No;            // positions of queries and keys count from the same row
   int layers = 1, steps = 1;
-  int branches = 1;         // 2: guidance
-  double row_flop = 0;      // of a layer, for a row of the queries, beside attention
-  double layer_flop = 0;    // of a layer, on every rank, whatever its rows
-  double row_bytes = 0;     // of activations beside attention, for a row, at the worst moment
+  int branches = 1;       // 2: guidance
+  double row_flop = 0;    // of a layer, for a row of the queries, beside attention
+  double layer_flop = 0;  // of a layer, on every rank, whatever its rows
+  // Memory for a row of the queries: beside attention during it, and at the worst moment elsewhere.
+  double row_bytes = 0, row_bytes_elsewhere = 0;
   double row_result = 0;    // bytes of a row of the last layer's result, which branches exchange
   double weight_bytes = 0;  // mapped once per host
 
@@ -73,7 +74,7 @@ struct PlanCost {
   double read_bytes = 0;       // in place from another rank's memory
   double kv_bytes = 0;         // memory for K and V on their way: two shards
   double attention_bytes = 0;  // memory of a call of attend(), q, k and v included
-  double rank_bytes = 0;       // that, and the other activations
+  double rank_bytes = 0;       // all activations, at the worst moment
   double run_seconds = 0;      // all steps
   bool by_queries = false;     // queries travel round the ring, not K and V
 };

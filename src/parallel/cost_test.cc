@@ -39,7 +39,7 @@ TEST(Cost, SharesReadInPlaceAreNotSent) {
   cluster.in_place = true;
   const PlanCost cost = plan_cost(some_work(), cluster, {.ring = 4});
   EXPECT_EQ(cost.sent_bytes, 0);
-  EXPECT_EQ(cost.exposed_seconds, 0);
+  EXPECT_EQ(cost.exposed_seconds, 0);  // but for the word that it is there
   EXPECT_EQ(cost.read_bytes, 3.0 / 4 * 2 * 2 * (4096 + 512) * 8 * 128 * 2);
 }
 

@@ -128,6 +128,7 @@ class Rings {
     double ready = 0;    // when all that is known of it is there
     double started = 0;  // the present hop
     bool published = false;
+    double visible = 0;  // when the others know
   };
 
   int position(int rank) const noexcept { return positions_[static_cast<std::size_t>(rank)]; }
@@ -178,8 +179,10 @@ class Rings {
   }
 
   void publish(int rank, double seconds) {
-    state(rank).published = true;
-    for (const int reader : readers_[static_cast<std::size_t>(rank)]) arrive(reader, seconds);
+    State& mine = state(rank);
+    mine.published = true;
+    mine.visible = seconds + machine_.cluster().inside.latency_seconds;
+    for (const int reader : readers_[static_cast<std::size_t>(rank)]) arrive(reader, mine.visible);
     readers_[static_cast<std::size_t>(rank)].clear();
   }
 
@@ -198,9 +201,12 @@ class Rings {
     if (hands_on(previous, hop)) {
       ++mine.missing;
       if (state(previous).hop >= hop) transfer(previous, rank, hop);
-    } else if (bytes_of(coming) > 0 && !state(coming).published) {
-      ++mine.missing;
-      readers_[static_cast<std::size_t>(coming)].push_back(rank);
+    } else if (bytes_of(coming) > 0) {
+      State& shows = state(coming);
+      if (shows.published)
+        mine.ready = std::max(mine.ready, shows.visible);
+      else
+        ++mine.missing, readers_[static_cast<std::size_t>(coming)].push_back(rank);
     }
     arrive(rank, end);
   }

@@ -33,6 +33,7 @@ TEST(Arguments, HelpAndVersionGoToStdout) {
                                              {"doctor", "-h"},
                                              {"bench", "--help"},
                                              {"info", "--help"},
+                                             {"plan", "--help"},
                                              {"attention", "--help"}}) {
     const Finished run = run_program(words);
     EXPECT_EQ(run.status, 0) << words.front();

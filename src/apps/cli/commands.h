@@ -8,6 +8,7 @@ namespace annulus::cli {
 
 int run_generate(const Arguments& arguments);
 int run_info(const Arguments& arguments);
+int run_plan(const Arguments& arguments);
 int run_doctor(const Arguments& arguments);
 int run_attention(const Arguments& arguments);
 int run_bench(const Arguments& arguments);

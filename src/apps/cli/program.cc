@@ -17,9 +17,10 @@ struct Command {
   int (*run)(const Arguments&);
 };
 
-constexpr std::array<Command, 5> kCommands = {{
+constexpr std::array<Command, 6> kCommands = {{
     {"generate", "PROMPT...", "pictures from a model folder", run_generate},
     {"info", "[MODEL]", "what a model folder holds, and what it needs", run_info},
+    {"plan", "", "parallel plans: time, bytes and memory of each, and which is best", run_plan},
     {"doctor", "", "this machine: CPU, platforms, libraries, memory, disk", run_doctor},
     {"attention", "FILE", "one attention case from a safetensors file", run_attention},
     {"bench", "WHAT", "measured rates: peak, attention, linear, block", run_bench},
@@ -63,11 +64,11 @@ int run_program(const Arguments& arguments) {
     names.emplace_back(command.name);
   }
   const std::string near = nearest(name, names);
-  throw Error(
-      ErrorCode::InvalidRequest,
-      text_of("command: wanted generate, info, doctor, attention or bench, found \"", name, "\""),
-      near.empty() ? "annulus --help describes them"
-                   : text_of("did you mean `annulus ", near, "`?"));
+  throw Error(ErrorCode::InvalidRequest,
+              text_of("command: wanted generate, info, plan, doctor, attention or bench, found \"",
+                      name, "\""),
+              near.empty() ? "annulus --help describes them"
+                           : text_of("did you mean `annulus ", near, "`?"));
 }
 
 }  // namespace annulus::cli

@@ -39,6 +39,14 @@ float parse_number(std::string_view option, const std::string& text, float least
   return value;
 }
 
+double parse_double(std::string_view option, const std::string& text, double least, double most) {
+  double value = 0;
+  require(parsed(text, value) && std::isfinite(value) && value >= least && value <= most,
+          ErrorCode::InvalidRequest, "--", option, ": wanted a number from ", least, " to ", most,
+          ", found \"", text, "\"");
+  return value;
+}
+
 std::pair<std::string, std::string> parse_pair(std::string_view option, const std::string& text) {
   const std::size_t sign = text.find('=');
   require(sign != std::string::npos && sign > 0 && sign + 1 < text.size(),

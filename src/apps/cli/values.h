@@ -15,6 +15,7 @@ std::int64_t parse_integer(std::string_view option, const std::string& text, std
                            std::int64_t most);
 std::uint64_t parse_seed(std::string_view option, const std::string& text);
 float parse_number(std::string_view option, const std::string& text, float least, float most);
+double parse_double(std::string_view option, const std::string& text, double least, double most);
 
 /// "NAME=VALUE" in two.
 std::pair<std::string, std::string> parse_pair(std::string_view option, const std::string& text);
