@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PACKAGES = ["torch==2.15.0", "diffusers==0.42.1", "transformers==5.23.0", "accelerate", "safetensors", "numpy", "pillow"]
+PACKAGES = ["torch==2.15.0", "diffusers==0.42.1", "transformers==5.23.0", "accelerate", "safetensors", "numpy", "pillow", "matplotlib"]
 
 
 def in_environment():

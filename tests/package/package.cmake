@@ -1,4 +1,4 @@
-# cmake -DBUILD= -DFOLDER= -DCONSUMER= -DCOMPILER= -DC_COMPILER= -DGENERATOR= -DWITH_ENGINE= -DLIBDIR= -P package.cmake: see CMakeLists.txt.
+# cmake -DBUILD= -DFOLDER= -DCONSUMER= -DCOMPILER= -DC_COMPILER= -DGENERATOR= -DWITH_ENGINE= -DLIBDIR= -DPAGE= -P package.cmake: see CMakeLists.txt.
 
 # must(WHAT COMMAND...): runs it; a failure ends the test with its output.
 function(must what)
@@ -42,6 +42,31 @@ foreach(program IN LISTS programs)
   endif()
   must("compiling by pkg-config" ${COMPILER} -std=c++20 ${source} -o ${FOLDER}/by_pkg_config/${program} ${flags})
 endforeach()
+
+# example(LANGUAGE FILE): the first block of that language on the page docs/attention.md.
+file(READ ${PAGE} page)
+function(example language file)
+  string(FIND "${page}" "```${language}\n" begin)
+  string(LENGTH "```${language}\n" length)
+  if(begin EQUAL -1)
+    message(FATAL_ERROR "${PAGE}: wanted an example in ${language}, found none")
+  endif()
+  math(EXPR begin "${begin} + ${length}")
+  string(SUBSTRING "${page}" ${begin} -1 rest)
+  string(FIND "${rest}" "\n```" end)
+  string(SUBSTRING "${rest}" 0 ${end} text)
+  file(WRITE ${file} "${text}\n")
+endfunction()
+set(examples ${FOLDER}/by_pkg_config/examples)
+example(cpp ${examples}/page.cc)
+example(c ${examples}/page.c)
+must("pkg-config" pkg-config --cflags --libs annulus-attention)
+separate_arguments(flags UNIX_COMMAND "${output}")
+must("compiling the page's C++" ${COMPILER} -std=c++20 ${examples}/page.cc -o ${examples}/in_cpp ${flags})
+must("compiling the page's C" ${C_COMPILER} -std=c99 -pedantic-errors -c ${examples}/page.c -o ${examples}/page.o ${flags})
+must("linking the page's C" ${COMPILER} ${examples}/page.o -o ${examples}/in_c ${flags})
+must("running the page's C++" ${examples}/in_cpp)
+must("running the page's C" ${examples}/in_c)
 
 foreach(way by_cmake by_pkg_config)
   foreach(program IN LISTS programs)
