@@ -134,6 +134,7 @@ struct Engine::Parts {
   Communicator& world;
   ParallelPlan plan;
   std::optional<Checkpoint> checkpoint;
+  std::vector<std::filesystem::path> adapters;  // LoRA files
   std::unique_ptr<Platform> platform;
   std::optional<Mesh> guided_mesh, unguided_mesh;
   std::optional<Mesh> mesh;  // one of the two: the present request's
@@ -146,6 +147,7 @@ struct Engine::Parts {
 
   Parts(const EngineConfig& config, Communicator* given)
       : world(given == nullptr ? *alone : *given), plan(config.plan) {
+    for (const auto& [file, scale] : config.loras) adapters.push_back(file);
     require_agreement(world,
                       {{"version", config.version.empty() ? ANNULUS_VERSION : config.version},
                        {"arguments", arguments_text(config)}});
@@ -162,7 +164,7 @@ struct Engine::Parts {
     mesh = guided_mesh;
     stream = device().make_stream();
     workspace.emplace(device());
-    if (world.size() > 1) agree_on_files(config);
+    if (world.size() > 1) agree_on_files();
     together(world, [&] { load(config); });
     require_agreement(world, attention_statements(*pipeline));
   }
@@ -175,9 +177,7 @@ struct Engine::Parts {
   }
 
  private:
-  void agree_on_files(const EngineConfig& config) {
-    std::vector<std::filesystem::path> adapters;
-    for (const auto& [file, scale] : config.loras) adapters.push_back(file);
+  void agree_on_files() {
     std::vector<Statement> files;
     together(world, [&] { files = fingerprint(*checkpoint, adapters); });
     require_agreement(world, files);
@@ -316,6 +316,10 @@ DType Engine::dtype() const noexcept {
 std::size_t Engine::weights_mapped() const noexcept {
   return parts_->mapped;
 }
+std::string Engine::files_digest() const {
+  return digest_of(fingerprint(*parts_->checkpoint, parts_->adapters));
+}
+
 const std::string& Engine::model_class() const noexcept {
   return parts_->checkpoint->pipeline_class();
 }

@@ -66,7 +66,9 @@ class Engine {
   Context context() const noexcept;  // what the pipeline runs on: a stream of this engine
   DType dtype() const noexcept;
   const std::string& model_class() const noexcept;  // "QwenImagePipeline"
-  std::size_t weights_mapped() const noexcept;      // bytes of the model's files that are mapped
+  /// 16 digits that tell the files of this model and its LoRAs from others (digest_of()).
+  std::string files_digest() const;
+  std::size_t weights_mapped() const noexcept;  // bytes of the model's files that are mapped
 
  private:
   struct Parts;

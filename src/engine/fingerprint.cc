@@ -35,6 +35,12 @@ class Hash {
   std::uint64_t state_ = 0xcbf29ce484222325u;
 };
 
+std::string digits_of(const Hash& hash) {
+  std::ostringstream digits;
+  digits << std::hex << std::setw(16) << std::setfill('0') << hash.value();
+  return digits.str();
+}
+
 /// Both ends and the middle.
 void add_samples(Hash& hash, std::span<const std::byte> bytes) {
   if (bytes.size() <= 3 * kSample) return hash.add(bytes);
@@ -63,10 +69,7 @@ Statement of_file(const std::filesystem::path& file, const std::string& name) {
       add_samples(hash, bytes);
     }
   }
-  std::ostringstream value;
-  value << size << " bytes, hash " << std::hex << std::setw(16) << std::setfill('0')
-        << hash.value();
-  return {"model file " + name, value.str()};
+  return {"model file " + name, text_of(size, " bytes, hash ", digits_of(hash))};
 }
 
 /// Names of the files of a folder (not of folders in it), in an order of their own.
@@ -91,9 +94,23 @@ std::vector<Statement> fingerprint(const Checkpoint& checkpoint,
   for (const Component& component : checkpoint.components())
     for (const std::string& name : names_in(component.folder))
       lines.push_back(of_file(component.folder / name, component.name + "/" + name));
-  for (const std::filesystem::path& file : more)
+  for (Statement& line : fingerprint(more)) lines.push_back(std::move(line));
+  return lines;
+}
+
+std::vector<Statement> fingerprint(std::span<const std::filesystem::path> files) {
+  std::vector<Statement> lines;
+  for (const std::filesystem::path& file : files)
     lines.push_back(of_file(file, file.filename().string()));
   return lines;
+}
+
+std::string digest_of(std::span<const Statement> lines) {
+  Hash hash;
+  for (const auto& [what, value] : lines)
+    for (const std::string* text : {&what, &value})
+      hash.add(std::as_bytes(std::span(text->c_str(), text->size() + 1)));
+  return digits_of(hash);
 }
 
 }  // namespace annulus

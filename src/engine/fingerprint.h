@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/agreement.h"
@@ -15,5 +16,11 @@ namespace annulus {
 /// as the headers; of others all up to 1 MiB, else likewise. `info --verify` reads everything.
 std::vector<Statement> fingerprint(const Checkpoint& checkpoint,
                                    std::span<const std::filesystem::path> more = {});
+
+/// The same of files that belong to no model (pictures, latents), by their names without folders.
+std::vector<Statement> fingerprint(std::span<const std::filesystem::path> files);
+
+/// All of it as 16 hexadecimal digits.
+std::string digest_of(std::span<const Statement> lines);
 
 }  // namespace annulus

@@ -1,6 +1,7 @@
 // `annulus generate` on the storybook model: outputs, repeats, batches, signals.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "io/image.h"
@@ -75,6 +76,49 @@ TEST(Generate, FromRepeatsAPictureAndOptionsBesideItWin) {
           .status,
       0);
   EXPECT_NE(read_image(folder / "a.png"), read_image(folder / "c.png"));
+}
+
+TEST(Generate, FromRepeatsWhatChangesThePicture) {
+  const ScratchFolder folder;
+  std::filesystem::create_directory(folder / "elsewhere");
+  ASSERT_EQ(
+      run_program(quick("a blue boat", {"--save-latents", "n.safetensors", "--output", "n.png"}),
+                  {.folder = folder.path()})
+          .status,
+      0);
+  ASSERT_EQ(run_program(quick("a blue boat", {"--latents", "n.safetensors", "--component-dtype",
+                                              "vae=f32", "--vae-tiling", "on",
+                                              "--attention-backend", "math", "--output", "a.png"}),
+                        {.folder = folder.path()})
+                .status,
+            0);
+  const Finished run =
+      run_program({"generate", "--from", "../a.png", "--output", "b.png", "--quiet"},
+                  {.folder = folder / "elsewhere"});
+  ASSERT_EQ(run.status, 0) << run.err;
+  const ImageMetadata a = read_metadata(folder / "a.png"),
+                      b = read_metadata(folder / "elsewhere/b.png");
+  EXPECT_EQ(read_image(folder / "a.png"), read_image(folder / "elsewhere/b.png"));
+  for (const char* key : {"component_dtype", "vae_tiling", "attention_backend", "files"})
+    EXPECT_EQ(a.json->find(key)->dump(), b.json->find(key)->dump()) << key;
+}
+
+TEST(Generate, APictureDoesNotDecideWhichFilesAreWritten) {
+  const ScratchFolder folder;
+  const Image image = {.width = 8, .height = 8, .pixels = std::vector<std::uint8_t>(192)};
+  write_text(folder / "victim.png", "mine");
+  write_image(
+      folder / "trap.png", image,
+      {.text = {.parameters = "",
+                .json = R"({"prompt": "a cat", "steps": 2, "seed": 1, "output": "victim.png",
+                          "overwrite": true, "save_latents": "victim.st", "json": "victim.json",
+                          "batch": "x.jsonl", "prompt_file": "x.txt", "count": 3})"}});
+  const Finished run =
+      run_program({"generate", "--from", "trap.png", "--quiet"}, {.folder = folder.path()});
+  EXPECT_EQ(run.out, "a-cat-1.png\n") << run.err;
+  EXPECT_EQ(read_text(folder / "victim.png"), "mine");
+  EXPECT_EQ(files_in(folder.path()),
+            (std::vector<std::string>{"a-cat-1.png", "trap.png", "victim.png"}));
 }
 
 TEST(Generate, EveryFormatKeepsItsMetadata) {
@@ -155,16 +199,41 @@ TEST(Generate, ResumeSkipsWhatIsThereAndFits) {
   EXPECT_EQ(files_in(folder.path()).size(), 3u);
 }
 
+TEST(Generate, ResumeDrawsAgainWhatOtherWeightsOrAnotherDtypeMade) {
+  const ScratchFolder folder;
+  copy_storybook(folder / "model");
+  std::vector<std::string> words = quick("a cat", {"--resume", "--overwrite", "--model", "model",
+                                                   "--dtype", "f32", "--output", "cat.png"});
+  ASSERT_EQ(run_program(words, {.folder = folder.path()}).out, "cat.png\n");
+  ASSERT_EQ(run_program(words, {.folder = folder.path()}).out, "");
+  std::filesystem::resize_file(folder / "cat.png", 2000);  // cut off: not there
+  EXPECT_EQ(run_program(words, {.folder = folder.path()}).out, "cat.png\n");
+  words[static_cast<std::size_t>(std::find(words.begin(), words.end(), "f32") - words.begin())] =
+      "bf16";
+  EXPECT_EQ(run_program(words, {.folder = folder.path()}).out, "cat.png\n");
+  ASSERT_EQ(run_program(words, {.folder = folder.path()}).out, "");
+  const std::filesystem::path weights =
+      folder / "model/transformer/diffusion_pytorch_model.safetensors";
+  std::string bytes = read_text(weights);
+  bytes[bytes.size() - 2] ^= 1;  // the last bit of the last number
+  std::filesystem::remove(weights);
+  write_text(weights, bytes);
+  EXPECT_EQ(run_program(words, {.folder = folder.path()}).out, "cat.png\n");
+}
+
 TEST(Generate, BatchLinesThatAreWrongAreNamedBeforeAnythingIsDrawn) {
   const ScratchFolder folder;
   for (const std::string line :
        {"{\"prompt\": \"a cat\", \"stepz\": 3}", "{\"prompt\": \"a cat\", \"model\": \"x\"}", "[1]",
-        "{\"prompt\"", "{\"seed\": 1}", "{\"prompt\": \"a cat\", \"size\": \"100x100\"}"}) {
+        "{\"prompt\"", "{\"seed\": 1}", "{\"prompt\": \"a cat\", \"steps\": 0}",
+        "{\"prompt\": \"a cat\", \"image\": \"none.png\"}",
+        "{\"prompt\": \"a cat\", \"size\": \"100x100\"}"}) {
     write_text(folder / "batch.jsonl", "{\"prompt\": \"a dog\", \"seed\": 1}\n" + line + "\n");
     const Finished run =
         run_program({"generate", "--batch", "batch.jsonl", "--steps", "2", "--quiet"},
                     {.folder = folder.path()});
     EXPECT_EQ(run.status, 2) << line << '\n' << run.err;
+    EXPECT_NE(run.err.find("batch.jsonl:2"), std::string::npos) << run.err;
     EXPECT_EQ(files_in(folder.path()), std::vector<std::string>{"batch.jsonl"}) << line;
   }
 }

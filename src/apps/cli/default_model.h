@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 namespace annulus::cli {
@@ -9,8 +10,10 @@ namespace annulus::cli {
 inline constexpr std::string_view kDefaultModelName = "storybook";
 
 /// The storybook model that comes with the program: beside an installed program in
-/// share/annulus/storybook, or demo/storybook of the tree that it was built in. Throws NotFound
-/// when there is none.
+/// share/annulus/storybook, or demo/storybook of the tree that it was built in.
+std::optional<std::filesystem::path> find_default_model();
+
+/// That. Throws NotFound when there is none.
 std::filesystem::path default_model();
 
 }  // namespace annulus::cli

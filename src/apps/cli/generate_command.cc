@@ -94,7 +94,7 @@ void check_outputs(const GenerateOptions& options, const std::vector<Job>& jobs)
 std::size_t dry_run(std::ostream& out, Engine& engine, const std::vector<Job>& jobs) {
   std::size_t most = 0;
   for (const Job& job : jobs) {
-    const Request completed = engine.complete(request_of(engine, job));
+    const Request completed = completed_request(engine, job);
     const MemoryPrediction memory = engine.pipeline().predict_memory(completed);
     most = std::max(most, memory.peak);
     if (job.index == 0)

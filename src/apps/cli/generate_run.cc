@@ -182,6 +182,10 @@ Request request_of(Engine& engine, const Job& job) {
   return request;
 }
 
+Request completed_request(Engine& engine, const Job& job) {
+  return at_line(job.where, [&] { return engine.complete(request_of(engine, job)); });
+}
+
 RunSummary run_jobs(Engine& engine, const GenerateOptions& options, const std::vector<Job>& jobs,
                     double load_seconds) {
   RunSummary summary;
@@ -189,7 +193,7 @@ RunSummary run_jobs(Engine& engine, const GenerateOptions& options, const std::v
   // Every request is checked before the first is run: a mistake in line 900 should not cost 899
   // pictures.
   for (const Job& job : jobs) {
-    const Request completed = engine.complete(request_of(engine, job));
+    const Request completed = completed_request(engine, job);
     summary.predicted_peak =
         std::max(summary.predicted_peak, engine.pipeline().predict_memory(completed).peak);
   }

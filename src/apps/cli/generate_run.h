@@ -42,4 +42,7 @@ RunSummary run_jobs(Engine& engine, const GenerateOptions& run, const std::vecto
 /// The completed request of one job alone (for --dry-run, and what run_jobs joins into batches).
 Request request_of(Engine& engine, const Job& job);
 
+/// That with the model's defaults, checked. An error names the line of the batch.
+Request completed_request(Engine& engine, const Job& job);
+
 }  // namespace annulus::cli

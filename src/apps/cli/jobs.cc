@@ -4,6 +4,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "io/unicode.h"
 
 namespace annulus::cli {
 
@@ -38,14 +39,31 @@ std::uint64_t random_seed() {
   return source();  // 32 bits: short enough to type again
 }
 
-void add_jobs(const GenerateOptions& options, const std::string& prompt, std::vector<Job>& jobs) {
+void require_utf8(const std::string& prompt, const std::string& where) {
+  const std::size_t bad = find_invalid_utf8(prompt);
+  require(bad == std::string_view::npos, ErrorCode::InvalidRequest,
+          "prompt: wanted UTF-8, found other bytes at offset ", bad,
+          where.empty() ? "" : " (" + where + ")");
+}
+
+void add_jobs(const GenerateOptions& options, const std::string& prompt, std::vector<Job>& jobs,
+              const std::string& where = {}) {
+  require_utf8(prompt, where);
+  require_utf8(options.negative_prompt.value_or(""), where);
   const std::uint64_t first = options.seed ? *options.seed : random_seed();
   require(jobs.size() + static_cast<std::size_t>(options.count) <= kMostJobs,
           ErrorCode::InvalidRequest, "generate: wanted at most ", kMostJobs,
           " pictures, found more");
   for (int i = 0; i < options.count; ++i)
     jobs.push_back({options, prompt, first + static_cast<std::uint64_t>(i),
-                    options.seed.has_value(), static_cast<int>(jobs.size())});
+                    options.seed.has_value(), static_cast<int>(jobs.size()), where});
+}
+
+void add_prompt_lines(const GenerateOptions& base, std::vector<Job>& jobs) {
+  const std::vector<std::string> lines = read_lines(base.prompt_file, "--prompt-file");
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    if (!is_blank(lines[i]))
+      add_jobs(base, lines[i], jobs, text_of(base.prompt_file.string(), ":", i + 1));
 }
 
 void add_batch(const GenerateOptions& base, std::vector<Job>& jobs) {
@@ -54,11 +72,14 @@ void add_batch(const GenerateOptions& base, std::vector<Job>& jobs) {
     if (is_blank(lines[i])) continue;
     const std::string where = base.batch_file.string() + ":" + std::to_string(i + 1);
     GenerateOptions options = base;
-    apply_settings(
-        settings_of(Json::parse(lines[i], where, ErrorCode::InvalidRequest), where, true), options);
+    at_line(where, [&] {
+      apply_settings(
+          settings_of(Json::parse(lines[i], where, ErrorCode::InvalidRequest), where, true),
+          options);
+    });
     require(!options.prompts.empty(), ErrorCode::InvalidRequest,
             "--batch: wanted a prompt, found none (", where, ")");
-    for (const std::string& prompt : options.prompts) add_jobs(options, prompt, jobs);
+    for (const std::string& prompt : options.prompts) add_jobs(options, prompt, jobs, where);
   }
 }
 
@@ -68,9 +89,7 @@ std::vector<Job> plan_jobs(const GenerateOptions& base) {
   std::vector<Job> jobs;
   if (base.batch_file.empty())
     for (const std::string& prompt : base.prompts) add_jobs(base, prompt, jobs);
-  if (!base.prompt_file.empty())
-    for (const std::string& line : read_lines(base.prompt_file, "--prompt-file"))
-      if (!is_blank(line)) add_jobs(base, line, jobs);
+  if (!base.prompt_file.empty()) add_prompt_lines(base, jobs);
   if (!base.batch_file.empty()) add_batch(base, jobs);
   if (jobs.empty())
     throw Error(

@@ -40,17 +40,15 @@ void apply_settings(const std::vector<GivenSetting>& given, GenerateOptions& opt
   }
 }
 
-std::vector<GivenSetting> settings_of(const Json& object, std::string_view where, bool strict) {
+std::vector<GivenSetting> settings_of(const Json& object, std::string_view where,
+                                      bool per_picture) {
   require(object.is_object(), ErrorCode::InvalidRequest, where, ": wanted a JSON object, found ",
           object.dump());
   std::vector<GivenSetting> given;
   for (const auto& [key, value] : object.members()) {
     const Setting* setting = find_setting(key);
-    if (setting == nullptr) {
-      if (strict) unknown_key(key, where);
-      continue;
-    }
-    require(!strict || setting->per_picture, ErrorCode::InvalidRequest, where,
+    if (setting == nullptr) unknown_key(key, where);
+    require(!per_picture || setting->per_picture, ErrorCode::InvalidRequest, where,
             ": wanted options of one picture, found \"", key, "\", which holds for the whole run");
     const std::string place = text_of(where, ", ", key);
     if (value.is_null()) continue;

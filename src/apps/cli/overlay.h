@@ -21,9 +21,9 @@ void apply_settings(const std::vector<GivenSetting>& given, GenerateOptions& opt
 /// The members of an object as settings: numbers and booleans by their text, lists as repeated
 /// values. `where` names the line.
 ///
-///   strict  true: unknown keys, and settings that concern the whole run, are InvalidRequest (a
-///   batch line);
-///           false: unknown keys are skipped (metadata says more than settings)
-std::vector<GivenSetting> settings_of(const Json& object, std::string_view where, bool strict);
+/// InvalidRequest: an unknown key.
+///
+///   per_picture  settings that concern the whole run are InvalidRequest too (a batch line)
+std::vector<GivenSetting> settings_of(const Json& object, std::string_view where, bool per_picture);
 
 }  // namespace annulus::cli

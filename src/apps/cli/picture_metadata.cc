@@ -1,19 +1,47 @@
 #include "apps/cli/picture_metadata.h"
 
+#include <algorithm>
 #include <array>
+#include <functional>
 
 #include "apps/cli/default_model.h"
 #include "apps/cli/program.h"
+#include "engine/fingerprint.h"
 #include "io/metadata.h"
 
 namespace annulus::cli {
 
 namespace {
 
-// Settings that two pictures of the same making share, the seed apart.
-constexpr std::array<std::string_view, 11> kSettings = {
-    "prompt",   "negative_prompt", "size",    "steps", "true_cfg_scale", "guidance_scale",
-    "strength", "image",           "latents", "lora",  "model_class"};
+// Settings that change what is drawn, under their names in metadata.
+constexpr std::array<std::string_view, 20> kSettings = {"width",
+                                                        "height",
+                                                        "prompt",
+                                                        "negative_prompt",
+                                                        "size",
+                                                        "steps",
+                                                        "true_cfg_scale",
+                                                        "strength",
+                                                        "guidance_scale",
+                                                        "seed",
+                                                        "image",
+                                                        "latents",
+                                                        "lora",
+                                                        "model",
+                                                        "dtype",
+                                                        "component_dtype",
+                                                        "vae_tiling",
+                                                        "platform",
+                                                        "attention_backend",
+                                                        "component_attention"};
+
+// Names of files that settings hold: what is compared is the files' digest.
+constexpr std::array<std::string_view, 4> kPlaces = {"model", "image", "latents", "lora"};
+
+template <std::size_t N>
+bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 std::string number_text(float value) {
   return Json(value).dump();
@@ -22,10 +50,36 @@ std::string number_text(float value) {
 // The model that comes with the program by its name: its place differs from machine to machine.
 std::string model_text(const std::filesystem::path& model) {
   std::error_code ignored;
-  return model.filename() == kDefaultModelName &&
-                 std::filesystem::equivalent(model, default_model(), ignored)
-             ? std::string(kDefaultModelName)
-             : model.string();
+  const std::optional<std::filesystem::path> ours = find_default_model();
+  return ours && std::filesystem::equivalent(model, *ours, ignored) ? std::string(kDefaultModelName)
+                                                                    : model.string();
+}
+
+std::string files_digest(const Engine& engine, const GenerateOptions& options) {
+  std::vector<std::filesystem::path> inputs = options.images;
+  if (!options.latents.empty()) inputs.push_back(options.latents);
+  std::vector<Statement> lines = fingerprint(inputs);
+  lines.push_back({"model", engine.files_digest()});
+  return digest_of(lines);
+}
+
+// "NAME=VALUE" of each, as the options take them.
+template <class Map, class Text>
+Json pairs_of(const Map& map, Text&& text) {
+  Json pairs = Json::array();
+  for (const auto& [name, value] : map) pairs.push(text_of(name, "=", text(value)));
+  return pairs;
+}
+
+// An input's path (with ":SCALE" of a LoRA) as it can be opened from here.
+std::string found_path(const std::string& stored, bool scaled,
+                       const std::filesystem::path& picture) {
+  const std::size_t end = scaled ? std::min(stored.rfind(':'), stored.size()) : stored.size();
+  const std::filesystem::path path = stored.substr(0, end), beside = picture.parent_path() / path;
+  std::error_code ignored;
+  return !std::filesystem::exists(path, ignored) && std::filesystem::exists(beside, ignored)
+             ? beside.string() + stored.substr(end)
+             : stored;
 }
 
 }  // namespace
@@ -53,8 +107,38 @@ Json metadata_json(const Engine& engine, const Job& job, const Request& complete
     loras.push(lora.file.string() + ":" + number_text(lora.scale));
   if (images.size() > 0) made.set("image", images);
   if (loras.size() > 0) made.set("lora", loras);
-  if (!job.options.latents.empty()) made.set("latents", job.options.latents.string());
+  const GenerateOptions& options = job.options;
+  if (!options.latents.empty()) made.set("latents", options.latents.string());
+  if (!options.component_dtype.empty())
+    made.set("component_dtype", pairs_of(options.component_dtype, name_of));
+  if (options.vae_tiling != Choice::Auto)
+    made.set("vae_tiling", options.vae_tiling == Choice::On ? "on" : "off");
+  if (!options.attention_backend.empty()) made.set("attention_backend", options.attention_backend);
+  if (!options.component_attention.empty())
+    made.set("component_attention", pairs_of(options.component_attention, std::identity{}));
+  made.set("files", files_digest(engine, options));
   return made;
+}
+
+Json settings_in(const Json& metadata, const std::filesystem::path& picture) {
+  Json settings = Json::object({});
+  for (const auto& [key, value] : metadata.members()) {
+    if (!is_one_of(kSettings, key)) continue;
+    const auto found = [&, scaled = key == "lora"](const Json& stored) {
+      return stored.is_string() ? Json(found_path(stored.as<std::string>(), scaled, picture))
+                                : stored;
+    };
+    if (!is_one_of(kPlaces, key) || key == "model") {
+      settings.set(key, value);
+    } else if (value.is_array()) {
+      Json paths = Json::array();
+      for (const Json& element : value.elements()) paths.push(found(element));
+      settings.set(key, paths);
+    } else {
+      settings.set(key, found(value));
+    }
+  }
+  return settings;
 }
 
 ImageText image_text(const Json& metadata) {
@@ -78,8 +162,8 @@ bool same_settings(const Json& a, const Json& b, bool with_seed) {
     return x.has_value() == y.has_value() && (!x || x->dump() == y->dump());
   };
   for (const std::string_view key : kSettings)
-    if (!same(key)) return false;
-  return !with_seed || same("seed");
+    if (!is_one_of(kPlaces, key) && (key != "seed" || with_seed) && !same(key)) return false;
+  return same("files") && same("model_class");
 }
 
 }  // namespace annulus::cli

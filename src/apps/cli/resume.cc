@@ -1,14 +1,27 @@
 #include "apps/cli/resume.h"
 
 #include <algorithm>
+#include <optional>
 #include <ostream>
 
 #include "apps/cli/picture_metadata.h"
+#include "io/image.h"
 #include "io/metadata.h"
 
 namespace annulus::cli {
 
 namespace {
+
+// What a whole picture says about itself; nothing when the file is none, or a part of one.
+std::optional<Json> whole_picture(const std::filesystem::path& file) {
+  try {
+    read_image(file);
+    return read_metadata(file).json;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::InvalidRequest) throw;
+    return std::nullopt;
+  }
+}
 
 bool is_finished(Engine& engine, const Job& job) {
   require(job.seed_given || job.options.output.find("{seed}") == std::string::npos,
@@ -17,10 +30,10 @@ bool is_finished(Engine& engine, const Job& job) {
           job.prompt, "\"");
   const std::filesystem::path file = output_path(job, job.options.output);
   if (!std::filesystem::exists(file)) return false;
-  const ImageMetadata stored = read_metadata(file);
-  const Request completed = engine.complete(request_of(engine, job));
-  return stored.json &&
-         same_settings(*stored.json, metadata_json(engine, job, completed, 0), job.seed_given);
+  const std::optional<Json> stored = whole_picture(file);
+  if (!stored) return false;
+  const Request completed = completed_request(engine, job);
+  return same_settings(*stored, metadata_json(engine, job, completed, 0), job.seed_given);
 }
 
 }  // namespace
@@ -33,10 +46,10 @@ void skip_finished(Engine& engine, std::vector<Job>& jobs, std::ostream& out) {
 
 Json read_metadata_settings(const std::filesystem::path& file) {
   const ImageMetadata stored = read_metadata(file);
-  if (stored.json) return *stored.json;
+  if (stored.json) return settings_in(*stored.json, file);
   require(stored.parameters.has_value(), ErrorCode::InvalidRequest,
           "--from: wanted a picture that says how it was made, found none (", file.string(), ")");
-  return options_of(parse_parameters(*stored.parameters));
+  return settings_in(options_of(parse_parameters(*stored.parameters)), file);
 }
 
 }  // namespace annulus::cli

@@ -7,12 +7,14 @@
 
 namespace annulus::cli {
 
-/// Drops the jobs whose output exists and was made from the same settings; says how many on `out`.
+/// Drops the jobs whose output exists, whole, and was made from the same settings and files; says
+/// how many on `out`.
 /// Throws InvalidRequest when a job's file name cannot be known: its pattern has {seed} and it has
 /// no seed.
 void skip_finished(Engine& engine, std::vector<Job>& jobs, std::ostream& out);
 
-/// The settings that a picture's metadata describes: ours, or what the A1111 text says. Throws
+/// The settings that a picture's metadata describes (settings_in()): ours, or what the A1111 text
+/// says. Throws
 /// InvalidRequest when there are none.
 Json read_metadata_settings(const std::filesystem::path& file);
 
