@@ -114,8 +114,12 @@ std::unique_ptr<Communicator> make_single_rank();
 std::vector<std::unique_ptr<Communicator>> make_local_ranks(int size, const CommOptions& options,
                                                             std::span<const int> hosts = {});
 
-/// Runs `body` as `size` ranks, one thread each, and returns when all have ended. A rank that
+/// Runs `body` on each of `ranks`, one thread each, and returns when all have ended. A rank that
 /// throws aborts the others; the exception of the first to throw is thrown again here.
+void run_ranks(std::vector<std::unique_ptr<Communicator>> ranks,
+               const std::function<void(Communicator&)>& body);
+
+/// The same as `size` ranks of make_local_ranks.
 void run_local_ranks(int size, const CommOptions& options,
                      const std::function<void(Communicator&)>& body,
                      std::span<const int> hosts = {});

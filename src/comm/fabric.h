@@ -10,8 +10,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "tensor/device.h"
+#include "comm/communicator.h"
 
 namespace annulus {
 
@@ -85,6 +86,13 @@ class Fabric {
   virtual int next_context() const noexcept = 0;
   virtual void use_contexts_below(int context) = 0;
 };
+
+/// Threads of this process as ranks; fabric i belongs to rank i. Arguments as make_local_ranks.
+std::vector<std::shared_ptr<Fabric>> make_local_fabrics(int size, const CommOptions& options,
+                                                        std::span<const int> hosts);
+
+/// MPI processes as ranks: as make_mpi.
+std::shared_ptr<Fabric> make_mpi_fabric(const CommOptions& options);
 
 /// Polls until `message` is done. Throws PeerFailure when the run has failed, or when `peer` (or
 /// whoever that peer waits for) shows no sign of life for the deadline.

@@ -236,8 +236,8 @@ std::vector<int> everyone(int size) {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Communicator>> make_local_ranks(int size, const CommOptions& options,
-                                                            std::span<const int> hosts) {
+std::vector<std::shared_ptr<Fabric>> make_local_fabrics(int size, const CommOptions& options,
+                                                        std::span<const int> hosts) {
   require(size >= 1 && (hosts.empty() || hosts.size() == static_cast<std::size_t>(size)),
           ErrorCode::InvalidRequest, "ranks: wanted at least 1 and a host for each, found ", size);
   const auto world = std::make_shared<LocalWorld>();
@@ -247,16 +247,22 @@ std::vector<std::unique_ptr<Communicator>> make_local_ranks(int size, const Comm
     world->hosts.push_back(!options.shared_memory ? rank
                            : hosts.empty()        ? 0
                                                   : hosts[static_cast<std::size_t>(rank)]);
-  std::vector<std::unique_ptr<Communicator>> made;
+  std::vector<std::shared_ptr<Fabric>> made;
   for (int rank = 0; rank < size; ++rank)
-    made.push_back(
-        std::make_unique<Group>(std::make_shared<LocalFabric>(world, rank), everyone(size), 0));
+    made.push_back(std::make_shared<LocalFabric>(world, rank));
   return made;
 }
 
-void run_local_ranks(int size, const CommOptions& options,
-                     const std::function<void(Communicator&)>& body, std::span<const int> hosts) {
-  auto ranks = make_local_ranks(size, options, hosts);
+std::vector<std::unique_ptr<Communicator>> make_local_ranks(int size, const CommOptions& options,
+                                                            std::span<const int> hosts) {
+  std::vector<std::unique_ptr<Communicator>> made;
+  for (auto& fabric : make_local_fabrics(size, options, hosts))
+    made.push_back(std::make_unique<Group>(std::move(fabric), everyone(size), 0));
+  return made;
+}
+
+void run_ranks(std::vector<std::unique_ptr<Communicator>> ranks,
+               const std::function<void(Communicator&)>& body) {
   std::mutex mutex;
   std::exception_ptr first;
   const auto run = [&](int rank, std::unique_ptr<Communicator> own) {
@@ -279,10 +285,15 @@ void run_local_ranks(int size, const CommOptions& options,
     }
   };
   std::vector<std::thread> threads;
-  for (int rank = 0; rank < size; ++rank)
-    threads.emplace_back(run, rank, std::move(ranks[static_cast<std::size_t>(rank)]));
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank)
+    threads.emplace_back(run, static_cast<int>(rank), std::move(ranks[rank]));
   for (std::thread& thread : threads) thread.join();
   if (first) std::rethrow_exception(first);
+}
+
+void run_local_ranks(int size, const CommOptions& options,
+                     const std::function<void(Communicator&)>& body, std::span<const int> hosts) {
+  run_ranks(make_local_ranks(size, options, hosts), body);
 }
 
 }  // namespace annulus

@@ -75,19 +75,18 @@ template <class Bytes>
 void exchange(Machine& machine, const std::vector<int>& ranks, const Bytes& bytes) {
   double start = 0, end = 0;
   for (const int rank : ranks) start = std::max(start, machine.now(rank));
-  for (const int from : ranks) {
-    double own = start;
-    for (const int to : ranks) {
-      if (from == to) continue;
+  std::vector<double> own(ranks.size(), start);
+  for (std::size_t step = 1; step < ranks.size(); ++step)  // each begins with another peer
+    for (std::size_t i = 0; i < ranks.size(); ++i) {
+      const int from = ranks[i], to = ranks[(i + step) % ranks.size()];
       const double size = bytes(from, to);
       if (size == 0) continue;
       const bool inside = machine.same_host(from, to);
-      const double arrival = machine.send(from, to, size, inside ? own : start);
+      const double arrival = machine.send(from, to, size, inside ? own[i] : start);
       if (inside)  // the latency of messages under way together counts once
-        own = arrival - machine.cluster().inside.latency_seconds;
+        own[i] = arrival - machine.cluster().inside.latency_seconds;
       end = std::max(end, arrival);
     }
-  }
   for (const int rank : ranks) machine.now(rank) = std::max(end, machine.now(rank));
 }
 

@@ -1,11 +1,12 @@
-// mpirun -n 3 annulus_ranks_test [in_place | by_messages] [GoogleTest's options]: every rank runs
-// every test; output is rank 0's, and that of a rank that finds something wrong.
+// mpirun -n 3 annulus_ranks_test [in_place | by_messages | shaped] [GoogleTest's options]: every
+// rank runs every test; output is rank 0's, and that of a rank that finds something wrong.
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <string_view>
 
 #include "comm/comm_laws.h"
+#include "comm/shaped.h"
 #include "parallel/attend_table.h"
 
 namespace annulus {
@@ -44,8 +45,12 @@ int main(int argc, char** argv) {
     std::printf("skipped: %s\n", why->c_str());
     return 0;
   }
-  const bool in_place = argc < 2 || std::string_view(argv[1]) != "by_messages";
-  const auto world = annulus::make_mpi({.shared_memory = in_place, .deadline_ms = 20000});
+  const std::string_view way = argc < 2 ? "in_place" : argv[1];
+  const annulus::CommOptions options = {.shared_memory = way == "in_place", .deadline_ms = 20000};
+  const auto world = way == "shaped" ? annulus::make_shaped_mpi(
+                                           {.latency_seconds = 5e-3, .bytes_per_second = 125e6},
+                                           std::make_shared<annulus::VirtualClock>(), options)
+                                     : annulus::make_mpi(options);
   annulus::the_world = world.get();
   if (world->rank() != 0) {
     auto& listeners = testing::UnitTest::GetInstance()->listeners();

@@ -412,8 +412,12 @@ std::optional<std::string> mpi_refusal() {
   return std::nullopt;
 }
 
+std::shared_ptr<Fabric> make_mpi_fabric(const CommOptions& options) {
+  return std::make_shared<MpiFabric>(options);
+}
+
 std::unique_ptr<Communicator> make_mpi(const CommOptions& options) {
-  auto fabric = std::make_shared<MpiFabric>(options);
+  std::shared_ptr<Fabric> fabric = make_mpi_fabric(options);
   std::vector<int> everyone(static_cast<std::size_t>(fabric->size()));
   std::iota(everyone.begin(), everyone.end(), 0);
   return std::make_unique<Group>(std::move(fabric), std::move(everyone), 0);
