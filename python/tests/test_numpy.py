@@ -1,6 +1,8 @@
 """Arrays of NumPy and of anything with DLPack or the buffer protocol. Oracle: float64 (oracle.py)."""
 
 import array
+import os
+import signal
 import threading
 import time
 
@@ -178,6 +180,25 @@ def test_the_interpreter_is_free_while_kernels_work():
     ours.set_num_threads(0)
     quarter = (span[1] - span[0]) / 4
     assert any(span[0] + quarter < t < span[1] - quarter for t in stamps)
+
+
+def test_a_forked_child_can_go_on():
+    q, k, v = inputs(seq_q=300)
+    ours.set_num_threads(2)
+    expected = ours.attention(q, k, v)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if ours.get_num_threads() == 1 and np.array_equal(ours.attention(q, k, v), expected) else 1)
+    for _ in range(200):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    ours.set_num_threads(0)
+    assert ended and status == 0
 
 
 @pytest.mark.parametrize(

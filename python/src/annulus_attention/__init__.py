@@ -178,3 +178,7 @@ def _as_framework_of(x: Any, result: np.ndarray) -> Any:
         return namespace().from_dlpack(result)
     except (AttributeError, BufferError, TypeError):
         return namespace().asarray(result)
+
+
+# Threads of OpenMP do not come along into a forked child, which would wait for them for ever.
+os.register_at_fork(after_in_child=lambda: _core.set_threads(1))
