@@ -100,7 +100,8 @@ struct Scalar {
   /// kNone where `added` is kNone, else x.
   static V hide(V x, V added) noexcept { return added == set(kNone) ? set(kNone) : x; }
 
-  /// 2^(x * unit) for x <= 0, 0 below 2^-126; NaN stays NaN. Error: flash_test.cc measures it.
+  /// 2^(x * unit) for x <= 0, 0 below 2^-126; NaN stays NaN. Within 3 ulp
+  /// of 2^(the rounded product): exp_test.cc tries every fraction.
   static V exp2(V x, V unit) noexcept {
     const V t = x * unit, lowest = set(-126.0f), shift = set(12582912.0f);  // 1.5 * 2^23
     const V y = t < lowest ? lowest : t;

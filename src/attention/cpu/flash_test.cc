@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
+#include <random>
 
 #include "attention/random_case.h"
 #include "attention/reference.h"
@@ -43,7 +44,7 @@ TEST(Flash, EqualsTheReferenceOnRandomCases) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
   };
   const std::uint64_t first = number("ANNULUS_FIRST_CASE", 1),
-                      count = number("ANNULUS_CASES", 2000);
+                      count = number("ANNULUS_CASES", 10000);
   HostDevice device(1);
   const std::vector<Named> all = kernels();
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
@@ -71,6 +72,51 @@ TEST(Flash, AnyNumberOfThreadsGivesTheSameBits) {
       }
     }
   }
+}
+
+// Few queries, many keys: keys are divided between threads, in the same way for any number of them.
+TEST(Flash, KeysDividedBetweenThreadsGiveTheSameBitsAndEqualTheReference) {
+  HostDevice device(1);
+  const auto run = [&](const AttentionBackend& backend, const Tensor& q, const Tensor& kv,
+                       int threads) {
+    HostDevice other(threads);
+    const auto stream = other.make_stream();
+    Workspace workspace(other);
+    Tensor out = Tensor::empty(q.shape(), DType::F32, device);
+    Tensor lse = Tensor::empty({1, q.shape()[2], q.shape()[1]}, DType::F32, device);
+    backend.run(*stream, workspace, {.q = q, .k = kv, .v = kv}, out, &lse);
+    AttentionResult result;
+    result.out.assign(out.data<float>(), out.data<float>() + out.elements());
+    result.lse.assign(lse.data<float>(), lse.data<float>() + lse.elements());
+    return result;
+  };
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  for (const DType dtype : {DType::F32, DType::BF16})
+    for (const std::int64_t seq_q : {1, 30}) {
+      Tensor q = Tensor::empty({1, seq_q, 2, 64}, dtype, device);
+      Tensor kv = Tensor::empty({1, 3001, 2, 64}, dtype, device);
+      for (Tensor* const x : {&q, &kv})
+        with_floating(dtype, [&](auto type) {
+          using T = decltype(type);
+          T* const to = x->data<T>();
+          for (std::int64_t n = 0; n < x->elements(); ++n) to[n] = convert<T>(normal(random));
+        });
+      const AttentionResult expected = run(reference_attention(), q, kv, 1);
+      for (const Named& kernel : kernels()) {
+        const AttentionResult one = run(*kernel.backend, q, kv, 1);
+        const float bound = dtype == DType::BF16 ? 2e-3f : 2e-6f;
+        for (std::size_t n = 0; n < one.out.size(); ++n)
+          ASSERT_NEAR(one.out[n], expected.out[n], bound) << kernel.name;
+        for (std::size_t n = 0; n < one.lse.size(); ++n)
+          ASSERT_NEAR(one.lse[n], expected.lse[n], 1e-5f) << kernel.name;
+        for (const int threads : {2, 3, 7}) {
+          const AttentionResult many = run(*kernel.backend, q, kv, threads);
+          ASSERT_TRUE(same_bits(one.out, many.out) && same_bits(one.lse, many.lse))
+              << kernel.name << ", " << threads << " threads";
+        }
+      }
+    }
 }
 
 TEST(Flash, FoldingPiecesEqualsTheWhole) {

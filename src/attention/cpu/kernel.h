@@ -126,6 +126,8 @@ struct Kernel {
   /// The same with keys and values read where they lie: faster up to `rows` rows (24 heads, 77 and
   /// 1024 keys on AVX-512: 1.45 at 4, 1.05 at 12, 0.85 at 16). Null: has none.
   void (*attend_in_place)(const Unit& unit, const Scratch& scratch) noexcept = nullptr;
+  /// What turns scores into weights: 2^x of `count` values <= 0, a multiple of 16.
+  void (*exp2)(const float* x, float* y, std::int64_t count) noexcept = nullptr;
   /// from * factor into `count` elements of `dtype` (f32, bf16, f16) at `to`, next to each other.
   void (*store_scaled)(const float* from, float factor, std::byte* to, DType dtype,
                        std::int64_t count) noexcept = nullptr;

@@ -47,6 +47,12 @@ void attend_in_place(const Unit& unit, const Scratch& scratch) noexcept {
   loop.end();
 }
 
+template <class T>
+void exp2_of(const float* x, float* y, std::int64_t count) noexcept {
+  for (std::int64_t n = 0; n < count; n += T::kLanes)
+    T::store(y + n, T::exp2(T::load(x + n), T::set(1.0f)));
+}
+
 inline std::size_t bytes(std::int64_t words) noexcept {
   return static_cast<std::size_t>(rounded_up(words * 4, 64));
 }
@@ -91,6 +97,7 @@ constexpr Kernel kernel_of(const char* name) noexcept {
                 .value_words = &value_words<T>,
                 .pack = &pack<T>,
                 .attend = &attend<T>,
+                .exp2 = &exp2_of<T>,
                 .store_scaled = &store_scaled<T>};
   if constexpr (!T::kPairs) kernel.attend_in_place = &attend_in_place<T>;
   return kernel;
