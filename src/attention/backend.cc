@@ -61,12 +61,22 @@ void fold_part(int threads, const Running& to, View<const float, 4> part,
 template <class Out>
 void finish_typed(int threads, View<const float, 4> from, View<const float, 3> max,
                   View<const float, 3> sum, View<Out, 4> out, View<float, 3> lse) {
+  const bool dense = from.stride[3] == 1 && out.stride[3] == 1;  // a loop that compilers vectorise
   for_each_row(threads, max.extent, [&](std::int64_t b, std::int64_t h, std::int64_t i) {
     const float total = sum(b, h, i);
     const bool none = total == 0.0f && max(b, h, i) == kNone;
     const float inverse = 1.0f / total;  // NaN where all scores were -inf
-    for (std::int64_t d = 0; d < out.extent[3]; ++d)
-      out(b, i, h, d) = convert<Out>(none ? 0.0f : from(b, i, h, d) * inverse);
+    const std::int64_t head_dim = out.extent[3];
+    if (none) {
+      for (std::int64_t d = 0; d < head_dim; ++d) out(b, i, h, d) = convert<Out>(0.0f);
+    } else if (dense && head_dim > 0) {
+      const float* __restrict row = &from(b, i, h, 0);
+      Out* __restrict to = &out(b, i, h, 0);
+      for (std::int64_t d = 0; d < head_dim; ++d) to[d] = convert<Out>(row[d] * inverse);
+    } else {
+      for (std::int64_t d = 0; d < head_dim; ++d)
+        out(b, i, h, d) = convert<Out>(from(b, i, h, d) * inverse);
+    }
     if (lse.data != nullptr)
       lse(b, h, i) = max(b, h, i) == kNone ? kNone : max(b, h, i) + std::log(total);
   });
