@@ -20,6 +20,7 @@
 // usual case. Conventions (masks, alignment of causal, rows that see no key): docs/attention.md.
 #pragma once
 
+// NOLINTBEGIN: names, types and headers of C.
 #include <stddef.h>
 #include <stdint.h>
 
@@ -183,3 +184,4 @@ annulus_status annulus_attention_finish(annulus_attention* attention,
 #ifdef __cplusplus
 }
 #endif
+// NOLINTEND

@@ -91,6 +91,8 @@ class Attention {
   ~Attention();
   Attention(Attention&&) noexcept;
   Attention& operator=(Attention&&) noexcept;
+  Attention(const Attention&) = delete;
+  Attention& operator=(const Attention&) = delete;
 
   /// out [as q], q's dtype or f32, written. lse [batch, heads, seq_q] (packed: [heads, tokens_q])
   /// f32, natural logarithm, written unless absent. A row that sees no key gives 0 and -infinity.

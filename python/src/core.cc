@@ -164,6 +164,7 @@ struct MaybeReading {
     described_array = described<annulus_input>(array, name);
     pointer = &described_array;
   }
+  ~MaybeReading() = default;
   MaybeReading(const MaybeReading&) = delete;
   MaybeReading& operator=(const MaybeReading&) = delete;
 

@@ -163,6 +163,7 @@ TEST_F(AttentionInC, CallsFromSeveralThreadsGiveTheSameBits) {
   std::vector<std::vector<float>> results(4, std::vector<float>(out.size()));
   const annulus_attention_arguments arguments = keys(0, 7);
   std::vector<std::thread> threads;
+  threads.reserve(results.size());
   for (std::vector<float>& result : results)
     threads.emplace_back([&] {
       const annulus_output o = output(result.data(), 2, 5, 4, 24);

@@ -111,6 +111,7 @@ struct Call {
     require(q.defined() && k.defined() && v.defined(), ErrorCode::InvalidRequest,
             "attention: wanted q, k and v, found one of them absent");
   }
+  ~Call() = default;
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 };
