@@ -5,7 +5,9 @@
 //              or `lengths`, FILES.mask ([seq_q, seq_kv] bytes) or FILES.lengths ([batch] i32).
 //              CAUSAL: 0, 1 (top left) or 2 (bottom right). Answer: ok and the instruction sets
 //   threads N  of what follows
-//   time SAMPLES RUNS   answer: seconds of a run, the mean of RUNS, SAMPLES times
+//   time SAMPLES RUNS [MODE]   answer: seconds of a run, the mean of RUNS, SAMPLES times. MODE: lse
+//              (default), plain (no log-sum-exp), fold N (keys in N parts, folded, finished), merge
+//              (the results of a run merged with others, f32)
 //   store FILE          out as f32, then lse. Answer: ok
 #include <annulus/attention.hpp>
 #include <chrono>
@@ -120,14 +122,58 @@ class Worker {
                     Output(lse_.data(), {shape_[0], shape_[2], shape_[1]}));
   }
 
+  void run_plain() { attention_->run(arguments_, Output(out_.data(), dtype_, shape_)); }
+
+  // Keys in `parts` equal parts, without masks.
+  void fold(std::int64_t parts) {
+    const std::vector<std::int64_t> rows = {shape_[0], shape_[2], shape_[1]};
+    total_.resize(out_.size() / (dtype_ == DType::F32 ? 4 : 2));
+    max_.resize(lse_.size());
+    sum_.resize(lse_.size());
+    const annulus::attention::Running running = {
+        Output(total_.data(), shape_), Output(max_.data(), rows), Output(sum_.data(), rows)};
+    attention_->start(running);
+    const std::vector<std::int64_t> whole = arguments_.k.shape;
+    const std::int64_t token = whole[2] * whole[3];
+    for (std::int64_t part = 0; part < parts; ++part) {
+      const std::int64_t first = whole[1] * part / parts, past = whole[1] * (part + 1) / parts;
+      Arguments some = arguments_;
+      for (Input* x : {&some.k, &some.v}) {
+        x->data =
+            static_cast<const std::byte*>(x->data) + first * token * (dtype_ == DType::F32 ? 4 : 2);
+        x->shape[1] = past - first;
+        x->strides = {whole[1] * token, token, whole[3], 1};
+      }
+      attention_->fold(some, running);
+    }
+    attention_->finish(running, Output(out_.data(), dtype_, shape_), Output(lse_.data(), rows));
+  }
+
+  void merge() {
+    const std::vector<std::int64_t> rows = {shape_[0], shape_[2], shape_[1]};
+    total_.resize(out_.size() / (dtype_ == DType::F32 ? 4 : 2), 1.0F);
+    part_.resize(total_.size(), 2.0F);
+    sum_.resize(lse_.size(), 0.5F);
+    attention_->merge(Output(total_.data(), shape_), Output(lse_.data(), rows),
+                      Input(part_.data(), shape_), Input(sum_.data(), rows));
+  }
+
   std::string time(std::istringstream& words) {
     int samples = 0, runs = 0;
-    words >> samples >> runs;
+    std::int64_t parts = 1;
+    std::string mode = "lse";
+    words >> samples >> runs >> mode >> parts;
+    const auto work = [&] {
+      if (mode == "plain") return run_plain();
+      if (mode == "fold") return fold(parts);
+      if (mode == "merge") return merge();
+      run();
+    };
     std::ostringstream seconds;
     seconds.precision(9);
     for (int sample = 0; sample < samples; ++sample) {
       const auto begin = std::chrono::steady_clock::now();
-      for (int i = 0; i < runs; ++i) run();
+      for (int i = 0; i < runs; ++i) work();
       const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
       seconds << (sample == 0 ? "" : " ") << spent.count() / runs;
     }
@@ -154,7 +200,7 @@ class Worker {
   std::vector<std::byte> q_, k_, v_, out_;
   std::vector<char> mask_;
   std::vector<std::int32_t> lengths_;
-  std::vector<float> lse_;
+  std::vector<float> lse_, total_, part_, max_, sum_;
   Arguments arguments_;
 };
 

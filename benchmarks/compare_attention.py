@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attention with log-sum-exp: annulus against PyTorch's flash attention for CPUs and, where they are installed, OpenVINO, ggml and zentorch.
 
-    benchmarks/compare_attention.py [--set main|lengths|options|all] [--dtype f32|bf16] [--threads N] [--quick] [--json FILE]
+    benchmarks/compare_attention.py [--set main|lengths|options|parts|all] [--dtype f32|bf16] [--threads N] [--quick] [--json FILE]
 
 Every peer is a process of its own with its own threads, reads the same files, and is asked in turn: a round asks each once, a figure is the median
 over rounds, a ratio the median of the rounds' ratios (above 1: annulus is faster). Errors are of sampled rows against double precision on the same
@@ -9,7 +9,8 @@ over rounds, a ratio the median of the rounds' ratios (above 1: annulus is faste
 that sees each other by position. The share of the peak is of `annulus bench peak`, run first if the program is built.
 
 Peers beside PyTorch: OpenVINO when the environment has it; ggml when ANNULUS_GGML names the folder of an installed copy (include/, lib/); zentorch
-when ANNULUS_ZENTORCH names an interpreter that has it and its PyTorch. benchmarks/report_attention.py makes table and plot from the JSON.
+when ANNULUS_ZENTORCH names an interpreter that has it and its PyTorch. The set `parts` measures our own: what the log-sum-exp costs, keys folded in
+four parts against the keys whole, the merge against the memory's speed. benchmarks/report_attention.py makes table and plot from the JSON.
 """
 import argparse
 import glob
@@ -35,7 +36,7 @@ OPTIONS = [("causal", (1, 24, 2048, 2048, 128)), ("window 256", (1, 24, 2048, 20
 
 def cases(wanted, quick):
     """(options, shape) of a set."""
-    sets = {"main": [("", s) for s in (QUICK if quick else MAIN)], "lengths": [("", s) for s in LENGTHS], "options": OPTIONS}
+    sets = {"parts": [], "main": [("", s) for s in (QUICK if quick else MAIN)], "lengths": [("", s) for s in LENGTHS], "options": OPTIONS}
     return [case for name in sets if wanted in (name, "all") for case in sets[name]]
 
 
@@ -66,8 +67,8 @@ class Peer:
     def load(self, line):
         self.what = " ".join(self.ask(line)[1:])
 
-    def time(self, samples, runs):
-        return [float(word) for word in self.ask(f"time {samples} {runs}")]
+    def time(self, samples, runs, mode=""):
+        return [float(word) for word in self.ask(f"time {samples} {runs} {mode}")]
 
     def end(self):
         self.process.stdin.close()
@@ -209,13 +210,13 @@ class Inputs:
 
 
 def measure_peaks(threads):
-    """flop/s of `annulus bench peak` by name; nothing when the program is not built."""
+    """Operations and bytes per second of `annulus bench peak` by name; nothing when the program is not built."""
     try:
         rows = json.loads(peers.run([peers.program(), "bench", "peak", "--threads", str(threads), "--seconds", "0.3", "--json", "-"]))["rows"]
     except SystemExit as missing:
         print(f"no peaks: {missing}", file=sys.stderr)
         return {}
-    return {row["what"]: row["per_second"] for row in rows if row["unit"] == "flop/s"}
+    return {row["what"]: row["per_second"] for row in rows}
 
 
 def peak_of(peaks, dtype, isa):
@@ -234,18 +235,18 @@ def settle():
 
 def measure(started, inputs, threads, rounds):
     """One row: seconds per peer and round."""
-    able = []
+    able, once = [], {}
     for peer in started:
         try:
             peer.load(inputs.line())
             peer.ask(f"threads {threads}")
-            peer.time(1, 1)
+            first = peer.time(1, 1)[0]
+            once[peer.name] = first if first > 0.3 else peer.time(1, 1)[0]
             able.append(peer)
         except Refused as why:
             print(f"  {peer.name}: {why}", file=sys.stderr)
             if peer.name == "annulus":
                 raise
-    once = {peer.name: peer.time(1, 1)[0] for peer in able}
     runs = {name: max(1, min(2000, int(0.02 / seconds))) for name, seconds in once.items()}
     seconds = {peer.name: [] for peer in able}
     for _ in range(rounds):
@@ -254,6 +255,26 @@ def measure(started, inputs, threads, rounds):
             seconds[peer.name] += peer.time(1, runs[peer.name])
     oracle = inputs.oracle()
     return {peer.name: {"what": peer.what, "seconds": seconds[peer.name], **inputs.errors(peer, oracle)} for peer in able}
+
+
+def measure_parts(peer, inputs, threads, rounds, peaks):
+    """What parts of our own cost: seconds per mode, alternating."""
+    peer.load(inputs.line())
+    peer.ask(f"threads {threads}")
+    modes = {mode: max(1, int(0.02 / peer.time(2, 1, mode)[1])) for mode in ("lse", "plain", "fold 4", "merge")}
+    seconds = {mode: [] for mode in modes}
+    for _ in range(rounds):
+        for mode, runs in modes.items():
+            seconds[mode] += peer.time(1, runs, mode)
+    cost = peers.ratio(seconds["lse"], seconds["plain"]) - 1
+    fold = peers.ratio(seconds["fold 4"], seconds["lse"])
+    rate = 12.0 * inputs.q.size / peers.median(seconds["merge"])
+    copy = max((rate for name, rate in peaks.items() if name.startswith("memory")), default=None)
+    row = {"shape": [inputs.batch, inputs.heads, inputs.seq_q, inputs.seq_kv, inputs.head_dim], "dtype": inputs.dtype, "threads": threads, "seconds": seconds,
+           "lse_cost": cost, "fold_of_whole": fold, "merge_bytes_per_second": rate, "memory_bytes_per_second": copy}
+    print(f"{','.join(map(str, row['shape'])):32} {row['dtype']:4} {threads}  log-sum-exp costs {100 * cost:.1f} %, four folds take {fold:.2f}x of the keys whole, "
+          f"merge {rate / 1e9:.1f} GB/s" + (f" ({100 * rate / copy:.0f} % of the memory's)" if copy else ""), flush=True)
+    return row
 
 
 def show(row):
@@ -286,7 +307,7 @@ def summarise(rows):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=["main", "lengths", "options", "all"], default="main")
+    parser.add_argument("--set", choices=["main", "lengths", "options", "parts", "all"], default="main")
     parser.add_argument("--dtype", choices=["f32", "bf16"], action="append")
     parser.add_argument("--threads", type=int, action="append", help="repeatable [1 and 2]")
     parser.add_argument("--shape", action="append", help="BATCH,HEADS,SEQ_Q,SEQ_KV,HEAD_DIM in place of a set; repeatable")
@@ -330,11 +351,16 @@ def main():
                     row["share_of_peak"] = flop / measured["annulus"]["median"] / peak if peak else None
                     rows.append(row)
                     show(row)
+        parts = []
+        if a.set in ("parts", "all") and not a.shape:
+            for dtype in a.dtype or ["f32", "bf16"]:
+                inputs = Inputs(folder, "", (QUICK if a.quick else MAIN)[0], dtype, a.logits)
+                parts += [measure_parts(started[0], inputs, threads, a.rounds or (3 if a.quick else 5), peaks[threads]) for threads in threads_wanted]
     summary = summarise(rows)
     for peer in started:
         peer.end()
     if a.json:
-        report = {"machine": peers.machine(), "date": time.strftime("%Y-%m-%d"), "commit": commit(), "logits": a.logits, "peaks": peaks, "rows": rows, "summary": summary}
+        report = {"machine": peers.machine(), "date": time.strftime("%Y-%m-%d"), "commit": commit(), "logits": a.logits, "peaks": peaks, "rows": rows, "parts": parts, "summary": summary}
         pathlib.Path(a.json).write_text(json.dumps(report, indent=1) + "\n")
 
 

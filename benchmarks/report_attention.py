@@ -56,6 +56,10 @@ def table(report):
     for s in report["summary"]:
         text.append(f"- {s['set']}, {s['dtype']}, {s['threads']} thread{'s' if s['threads'] > 1 else ''}, against {NAMES[s['peer']]}: geometric mean **{s['geometric_mean']:.2f}x**, "
                     f"least {s['least']:.2f}x ({','.join(map(str, s['least_shape']))}{' ' + s['least_options'] if s['least_options'] else ''})")
+    for p in report.get("parts", []):
+        memory = f" ({100 * p['merge_bytes_per_second'] / p['memory_bytes_per_second']:.0f} % of the memory's)" if p["memory_bytes_per_second"] else ""
+        text.append(f"- {','.join(map(str, p['shape']))}, {p['dtype']}, {p['threads']} thread{'s' if p['threads'] > 1 else ''}: the log-sum-exp costs {100 * p['lse_cost']:.1f} %, "
+                    f"keys folded in four parts take {p['fold_of_whole']:.2f}x of the keys whole, `merge_partial` moves {p['merge_bytes_per_second'] / 1e9:.1f} GB/s{memory}")
     return "\n".join(text)
 
 
