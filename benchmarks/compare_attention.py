@@ -355,7 +355,7 @@ def main():
         if a.set in ("parts", "all") and not a.shape:
             for dtype in a.dtype or ["f32", "bf16"]:
                 inputs = Inputs(folder, "", (QUICK if a.quick else MAIN)[0], dtype, a.logits)
-                parts += [measure_parts(started[0], inputs, threads, a.rounds or (3 if a.quick else 5), peaks[threads]) for threads in threads_wanted]
+                parts += [measure_parts(started[0], inputs, threads, a.rounds or 9, peaks[threads]) for threads in threads_wanted]
     summary = summarise(rows)
     for peer in started:
         peer.end()
