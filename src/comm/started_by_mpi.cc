@@ -1,5 +1,5 @@
-#include <cstdlib>
 
+#include "base/environment.h"
 #include "comm/communicator.h"
 
 namespace annulus {
@@ -8,8 +8,8 @@ namespace annulus {
 // srun sets a rank.
 bool started_by_mpi() noexcept {
   for (const char* variable : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"})
-    if (std::getenv(variable) != nullptr) return true;
-  return std::getenv("SLURM_PROCID") != nullptr && std::getenv("SLURM_STEP_ID") != nullptr;
+    if (!environment(variable).empty()) return true;
+  return !environment("SLURM_PROCID").empty() && !environment("SLURM_STEP_ID").empty();
 }
 
 }  // namespace annulus

@@ -1,10 +1,11 @@
 #include "apps/cli/terminal_picture.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <ostream>
 #include <string>
 #include <string_view>
+
+#include "base/environment.h"
 
 namespace annulus::cli {
 
@@ -74,12 +75,6 @@ void kitty(std::ostream& out, const Image& image, int columns) {
         << std::string_view(data).substr(at, kChunk) << "\x1b\\";
   }
   out << '\n';
-}
-
-std::string_view environment(const char* name) {
-  const char* value =
-      std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
-  return value != nullptr ? value : "";
 }
 
 }  // namespace

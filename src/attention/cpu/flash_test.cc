@@ -9,6 +9,7 @@
 
 #include "attention/random_case.h"
 #include "attention/reference.h"
+#include "base/environment.h"
 
 namespace annulus {
 namespace {
@@ -40,8 +41,8 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 // ANNULUS_CASES=n runs n of them, ANNULUS_FIRST_CASE=s begins at seed s (a failure prints it).
 TEST(Flash, EqualsTheReferenceOnRandomCases) {
   const auto number = [](const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): read only
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+    const std::string text(environment(name));
+    return text.empty() ? otherwise : std::strtoull(text.c_str(), nullptr, 10);
   };
   const std::uint64_t first = number("ANNULUS_FIRST_CASE", 1),
                       count = number("ANNULUS_CASES", 10000);

@@ -1,9 +1,9 @@
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "attention/cpu/flash.h"
+#include "base/environment.h"
 #include "base/error.h"
 
 #if defined(__x86_64__)
@@ -119,9 +119,8 @@ std::vector<Isa> usable_isas() {
 
 Isa chosen_isa() {
   const std::vector<Isa> isas = usable_isas();
-  const char* const forced =
-      std::getenv("ANNULUS_ISA");  // NOLINT(concurrency-mt-unsafe): read only
-  if (forced == nullptr || *forced == '\0') return isas.back();
+  const std::string_view forced = environment("ANNULUS_ISA");
+  if (forced.empty()) return isas.back();
   for (const Isa isa : isas)
     if (name_of(isa) == forced) return isa;
   throw Error(ErrorCode::InvalidRequest,

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "attention/cpu/flash.h"
+#include "base/environment.h"
 #include "base/error.h"
 
 namespace annulus {
@@ -11,19 +12,13 @@ namespace {
 // Sets ANNULUS_ISA for a test and puts the old value back.
 class IsaTest : public ::testing::Test {
  protected:
-  IsaTest() {
-    if (const char* const now = std::getenv("ANNULUS_ISA")) before_ = now;
+  void TearDown() override { force(before_.c_str()); }  // an empty name forces none
+  static void force(const char* name) {
+    setenv("ANNULUS_ISA", name, 1);  // NOLINT(concurrency-mt-unsafe): one thread
   }
-  ~IsaTest() override {
-    if (before_)
-      force(before_->c_str());
-    else
-      unsetenv("ANNULUS_ISA");
-  }
-  static void force(const char* name) { setenv("ANNULUS_ISA", name, 1); }
 
  private:
-  std::optional<std::string> before_;
+  std::string before_{environment("ANNULUS_ISA")};
 };
 
 TEST_F(IsaTest, EveryCpuHasTheScalarKernel) {

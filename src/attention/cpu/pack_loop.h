@@ -110,7 +110,7 @@ inline void fetch_row(const Rows& rows, std::int64_t row, std::int64_t count,
   for (std::int64_t byte = 0; byte < bytes; byte += kLine)
     __builtin_prefetch(at + byte, 0, 2);  // L2
 }
-constexpr std::int64_t kRowsAhead = 16;
+inline constexpr std::int64_t kRowsAhead = 16;
 
 /// kLanes keys at a time, kLanes words at a time: rows in, columns out.
 template <class T, Source kSource>

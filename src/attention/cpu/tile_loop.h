@@ -13,11 +13,11 @@
 namespace annulus::flash {
 namespace {
 
-constexpr std::int64_t kChunk = 256;        // words of head_dim that one row of queries holds
-constexpr std::int64_t kPad = 16;           // words, so that rows do not share a cache set
-constexpr std::int64_t kBlockRows = 192;    // query rows of a unit, at most
-constexpr float kNone = -__builtin_inff();  // the score of a key that is not seen
-constexpr std::int64_t kLeastGroupsAhead = 4;
+inline constexpr std::int64_t kChunk = 256;      // words of head_dim that one row of queries holds
+inline constexpr std::int64_t kPad = 16;         // words, so that rows do not share a cache set
+inline constexpr std::int64_t kBlockRows = 192;  // query rows of a unit, at most
+inline constexpr float kNone = -__builtin_inff();  // the score of a key that is not seen
+inline constexpr std::int64_t kLeastGroupsAhead = 4;
 
 template <class T>
 struct Layout {

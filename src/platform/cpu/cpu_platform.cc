@@ -1,8 +1,8 @@
 #include "platform/cpu/cpu_platform.h"
 
 #include <array>
-#include <cstdlib>
 
+#include "base/environment.h"
 #include "base/parallel_for.h"
 #include "platform/cpu/cpu_device.h"
 #include "platform/cpu/onednn.h"
@@ -74,7 +74,7 @@ std::optional<std::string> probe_cpu() {
 
 std::unique_ptr<Platform> make_cpu_platform(const PlatformOptions& options) {
   const Isa isa = chosen_isa();
-  if (std::getenv("ANNULUS_ISA") != nullptr) cpu::limit_onednn(isa);
+  if (!environment("ANNULUS_ISA").empty()) cpu::limit_onednn(isa);
   return std::make_unique<CpuPlatform>(options.threads > 0 ? options.threads : available_cores(),
                                        isa);
 }
