@@ -89,8 +89,6 @@ class Attention {
   explicit Attention(int threads = 0, std::string_view backend = "flash",
                      std::string_view isa = {});
   ~Attention();
-  Attention(const Attention&) = delete;
-  Attention& operator=(const Attention&) = delete;
   Attention(Attention&&) noexcept;
   Attention& operator=(Attention&&) noexcept;
   Attention(const Attention&) = delete;

@@ -54,8 +54,6 @@ class Engine {
   /// option that does not serve.
   explicit Engine(const Options& options);
   ~Engine();
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
 

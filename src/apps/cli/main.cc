@@ -2,8 +2,10 @@
 
 #include "apps/cli/exit_status.h"
 #include "apps/cli/program.h"
+#include "apps/cli/wait_policy.h"
 
 int main(int argc, char** argv) {
+  annulus::cli::limit_spinning(argv);
   try {
     return annulus::cli::run_program({argv + 1, argv + argc});
   } catch (const std::exception& error) {
