@@ -21,6 +21,12 @@ namespace annulus {
 struct CommOptions {
   bool shared_memory = true;  // ranks of one host read each other's shards in place
   int deadline_ms = 30000;    // from a peer's last sign of life to PeerFailure
+  /// Told where this rank is ("step 3 of 20, layer 12, hop 1"), often; for whoever watches from
+  /// outside. Must be quick and not throw.
+  std::function<void(std::string_view place)> told = {};
+  /// Told why this process is about to end with status 7: a call of MPI that cannot be polled
+  /// (MPI_Init, MPI_Finalize) did not return. Empty: a line on stderr.
+  std::function<void(std::string_view why)> last_words = {};
 };
 
 /// A message under way. Its memory must stay as it is until wait() returns.
@@ -101,6 +107,9 @@ class Communicator {
 
   /// A sign of life, and where this rank is ("step 3, layer 12"): peers quote it when they report.
   virtual void mark(std::string_view place) = 0;
+
+  /// Bytes that this rank has sent to others in messages since the world began, in all its groups.
+  virtual std::uint64_t bytes_sent() const noexcept { return 0; }
 
   /// Ends the run on every rank of the world: their waits throw PeerFailure with `reason`.
   virtual void abort(std::string_view reason) noexcept = 0;

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "comm/communicator.h"
 
 namespace annulus {
@@ -79,12 +80,26 @@ class Fabric {
   virtual void note_place(std::string_view place) = 0;
   virtual void rest(int attempt) = 0;  // between polls: short at first
 
+  /// Where the rank is, and at which hop of a ring there (below 0: none).
+  void mark(std::string_view place) {
+    marked_ = place;
+    note_place(place);
+  }
+  void mark_hop(int hop) { note_place(text_of(marked_, marked_.empty() ? "" : ", ", "hop ", hop)); }
+
+  void count_sent(std::size_t bytes) noexcept { sent_ += bytes; }
+  std::uint64_t bytes_sent() const noexcept { return sent_; }
+
   virtual void fail(std::string_view reason) noexcept = 0;  // tells every rank
   virtual std::optional<std::string> failure() = 0;         // what was told
 
   /// The first context that no group of this rank has used; see Group::split.
   virtual int next_context() const noexcept = 0;
   virtual void use_contexts_below(int context) = 0;
+
+ private:
+  std::string marked_;
+  std::uint64_t sent_ = 0;
 };
 
 /// Threads of this process as ranks; fabric i belongs to rank i. Arguments as make_local_ranks.

@@ -43,6 +43,7 @@ Group::~Group() {
 
 std::unique_ptr<Message> Group::send(int to, Channel channel, std::span<const std::byte> bytes,
                                      std::shared_ptr<const void> keep) {
+  fabric_->count_sent(bytes.size());
   return fabric_->send(world(to), context(channel), bytes, std::move(keep));
 }
 
@@ -204,7 +205,7 @@ std::unique_ptr<Communicator> Group::split(int color, int key) {
 }
 
 void Group::mark(std::string_view place) {
-  fabric_->note_place(place);
+  fabric_->mark(place);
   fabric_->note_alive();
 }
 

@@ -43,6 +43,7 @@ class Group final : public Communicator {
   std::unique_ptr<Communicator> split(int color, int key) override;
   void mark(std::string_view place) override;
   void abort(std::string_view reason) noexcept override;
+  std::uint64_t bytes_sent() const noexcept override { return fabric_->bytes_sent(); }
 
  private:
   // Kinds of messages that must not be taken for one another.

@@ -187,6 +187,7 @@ class LocalFabric final : public Fabric {
     me().state.waits_for = peer;
   }
   void note_place(std::string_view place) override {
+    if (world_->options.told) world_->options.told(place);
     const std::lock_guard lock(world_->mutex);
     me().state.place = place;
   }

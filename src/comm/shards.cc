@@ -76,6 +76,7 @@ class Epoch final : public Published {
     require(hop == hop_ + 1 && hop < group_.size(), ErrorCode::InvalidRequest,
             "shards: wanted hop ", hop_ + 1, " of ", group_.size(), ", found ", hop);
     const std::string operation = text_of("ring hop ", hop);
+    group_.fabric_->mark_hop(hop);
     const int me = group_.rank_, next = (me + 1) % group_.size(),
               previous = (me - 1 + group_.size()) % group_.size();
     if (sent_) group_.await(*sent_, next, operation);

@@ -198,6 +198,8 @@ struct Engine::Parts {
         .defaults = folder_defaults(config.checkpoint),
     };
     pipeline = model_entry_for(*checkpoint).load(*checkpoint, options);
+    for (const ComponentAttention& layer : pipeline->attention())
+      if (layer.shared) check_ulysses(layer.layer, layer.choice.spec.heads, plan.ulysses);
     mapped = mapped_bytes(*checkpoint);
   }
 };

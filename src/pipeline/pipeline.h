@@ -20,6 +20,7 @@ namespace annulus {
 struct ComponentAttention {
   std::string component, layer;  // "transformer", "transformer_blocks.0"
   AttentionChoice choice;
+  bool shared = false;  // is its sequence spread over ranks?
 };
 
 /// Bytes that a run needs, predicted from shapes.

@@ -42,6 +42,24 @@ struct Pipe {
   _exit(127);
 }
 
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> children;
+  const std::string task = "/proc/" + std::to_string(parent);
+  std::ifstream list(task + "/task/" + std::to_string(parent) + "/children");
+  for (pid_t child = 0; list >> child;) children.push_back(child);
+  return children;
+}
+
+// The program itself, or one of the ranks that the mpirun below it started (in rank order).
+pid_t victim_of(pid_t program, const std::string& victim) {
+  if (victim.empty()) return program;
+  const auto rank = static_cast<std::size_t>(std::stoi(victim.substr(victim.find(' ') + 1)));
+  const std::vector<pid_t> mpirun = children_of(program);
+  if (mpirun.empty()) return program;
+  const std::vector<pid_t> ranks = children_of(mpirun.front());
+  return rank < ranks.size() ? ranks[rank] : program;
+}
+
 }  // namespace
 
 Finished run_program(const std::vector<std::string>& arguments, const RunOptions& options) {
@@ -69,7 +87,7 @@ Finished run_program(const std::vector<std::string>& arguments, const RunOptions
       }
     }
     if (!signalled && finished.err.find(options.signal_after) != std::string::npos) {
-      kill(child, options.signal);
+      kill(victim_of(child, options.victim), options.signal);
       signalled = true;
     }
   }

@@ -17,6 +17,7 @@ struct RunOptions {
   std::filesystem::path folder;          // to start in; empty: this one
   int signal = 0;                        // to send once stderr holds `signal_after`
   std::string signal_after;
+  std::string victim;  // "rank 1": the signal goes to that rank of --ranks; empty: to the program
 };
 
 Finished run_program(const std::vector<std::string>& arguments, const RunOptions& options = {});

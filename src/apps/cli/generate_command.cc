@@ -8,11 +8,15 @@
 #include "apps/cli/exit_status.h"
 #include "apps/cli/generate_report.h"
 #include "apps/cli/interrupt.h"
+#include "apps/cli/mpi_launch.h"
 #include "apps/cli/overlay.h"
 #include "apps/cli/picture_metadata.h"
+#include "apps/cli/rank_options.h"
+#include "apps/cli/rank_process.h"
 #include "apps/cli/report.h"
 #include "apps/cli/resume.h"
 #include "apps/cli/run_clock.h"
+#include "engine/agreement.h"
 
 namespace annulus::cli {
 
@@ -116,24 +120,53 @@ void warn_of_adapters(const Engine& engine) {
             << (unmatched.size() > 1 ? ", ..." : "") << '\n';
 }
 
-void generate(const GenerateOptions& options) {
-  std::vector<Job> jobs = plan_jobs(options);
-  check_outputs(options, jobs);
-  const StopWatch loading;
-  Engine engine(engine_config(options));
-  const double load_seconds = loading.seconds();
+// With ranks: on the first, whose engine this is.
+void generate(Engine& engine, const GenerateOptions& options, std::vector<Job> jobs,
+              double load_seconds, const std::function<bool()>& stop) {
   warn_of_adapters(engine);
   if (options.resume) skip_finished(engine, jobs, std::cerr);
-  if (options.explain) print_attention(std::cerr, engine);
+  if (options.explain) {
+    print_plan(std::cerr, engine);
+    print_attention(std::cerr, engine);
+  }
   RunSummary summary;
   if (options.dry_run) {
     // A report on stdout stands alone.
     summary.predicted_peak = dry_run(options.json == "-" ? std::cerr : std::cout, engine, jobs);
   } else {
-    summary = run_jobs(engine, options, jobs, load_seconds);
+    summary = run_jobs(engine, options, jobs, load_seconds, stop);
   }
   if (options.verbose && !options.dry_run) print_costs(std::cerr, engine, summary);
   if (!options.json.empty()) write_report(options.json, generate_report(engine, options, summary));
+}
+
+std::vector<Job> checked_jobs(const GenerateOptions& options) {
+  std::vector<Job> jobs = plan_jobs(options);
+  check_outputs(options, jobs);
+  return jobs;
+}
+
+void generate_alone(const GenerateOptions& options) {
+  std::vector<Job> jobs = checked_jobs(options);
+  const StopWatch loading;
+  Engine engine(engine_config(options, {}));
+  generate(engine, options, std::move(jobs), loading.seconds(), [] { return interrupted() != 0; });
+}
+
+void generate_on_ranks(const GenerateOptions& options, RankProcess& process, Communicator& world) {
+  std::vector<Job> jobs;
+  ParallelPlan plan;
+  together(world, [&] {
+    plan = plan_for(options, world.size());
+    if (world.rank() == 0) jobs = checked_jobs(options);
+  });
+  const StopWatch loading;
+  EngineConfig config = engine_config(options, plan);
+  config.threads = process.threads(options.threads);
+  Engine engine(config, &world);
+  if (!engine.leads()) return engine.follow();
+  generate(engine, options, std::move(jobs), loading.seconds(),
+           [&] { return process.stop_signal() != 0; });
 }
 
 }  // namespace
@@ -150,10 +183,33 @@ int run_generate(const Arguments& arguments) {
       "  annulus generate --seed 7 --count 4 --output '{prompt}-{index}.png' \"a red boat on the "
       "sea\"\n"
       "--help-all shows the rarer options.");
+  if (const auto place = rank_place()) {
+    GenerateOptions options;
+    return run_as_rank(
+        *place, arguments,
+        [&] {
+          if (parse(app, arguments) == Parsed::HelpShown) return Parsed::HelpShown;
+          options = resolve(given, prompts);
+          return Parsed::Run;
+        },
+        [&] { return comm_options(options); },
+        [&](RankProcess& process, Communicator& world) {
+          generate_on_ranks(options, process, world);
+        });
+  }
   if (parse(app, arguments) == Parsed::HelpShown) return 0;
   catch_interrupts();
   try {
-    generate(resolve(given, prompts));
+    const GenerateOptions options = resolve(given, prompts);
+    const int ranks = resolve_plan(plan_request(options)).ranks();
+    if (ranks == 1) {
+      generate_alone(options);
+    } else {
+      checked_jobs(options);  // mistakes that need no ranks to be seen
+      Arguments words = {"generate"};
+      words.insert(words.end(), arguments.begin(), arguments.end());
+      launch_ranks(ranks, words);
+    }
   } catch (const Error& error) {
     const int status = report_error(std::cerr, error);
     return error.code() == ErrorCode::Cancelled && interrupted() == SIGTERM ? 128 + SIGTERM

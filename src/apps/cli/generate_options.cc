@@ -11,6 +11,7 @@ namespace {
 
 using Options = GenerateOptions;
 
+constexpr int kMostRanks = 4096;
 constexpr std::int64_t kMostPixels = 65536;  // along a side; a model's own limit is lower
 constexpr std::array<std::pair<std::string_view, Choice>, 3> kChoices = {
     {{"auto", Choice::Auto}, {"on", Choice::On}, {"off", Choice::Off}}};
@@ -316,7 +317,7 @@ std::vector<Setting> machine_settings() {
        true,
        false,
        false,
-       "[the cores this process may use]",
+       "per rank [the cores this process may use, shared with the ranks of its host]",
        [](Options& o, const std::string& v) {
          o.threads = static_cast<int>(parse_integer("threads", v, 1, 4096));
        }},
@@ -351,6 +352,71 @@ std::vector<Setting> machine_settings() {
          o.component_attention[name] = backend;
        },
        [](Options& o) { o.component_attention.clear(); }},
+      {"ranks",
+       {"num-gpus"},
+       "N",
+       "Machine",
+       true,
+       false,
+       false,
+       "processes that share each picture, started by mpirun on this host [the product of the "
+       "degrees, or 1]",
+       [](Options& o, const std::string& v) {
+         o.ranks = static_cast<int>(parse_integer("ranks", v, 1, kMostRanks));
+       }},
+      {"ring-degree",
+       {},
+       "N",
+       "Machine",
+       false,
+       false,
+       false,
+       "ranks among which keys and values go round [what --ranks leaves]",
+       [](Options& o, const std::string& v) {
+         o.ring_degree = static_cast<int>(parse_integer("ring-degree", v, 1, kMostRanks));
+       }},
+      {"ulysses-degree",
+       {},
+       "N",
+       "Machine",
+       false,
+       false,
+       false,
+       "ranks among which attention heads are dealt [1, or what --ranks and --ring-degree leave]",
+       [](Options& o, const std::string& v) {
+         o.ulysses_degree = static_cast<int>(parse_integer("ulysses-degree", v, 1, kMostRanks));
+       }},
+      {"cfg-parallel",
+       {"enable-cfg-parallel"},
+       "",
+       "Machine",
+       false,
+       false,
+       false,
+       "the two passes of guidance on ranks of their own [with --ranks alone: when it is even]",
+       [](Options& o, const std::string& v) { o.cfg_parallel = parse_flag("cfg-parallel", v); }},
+      {"no-shared-memory",
+       {},
+       "",
+       "Machine",
+       false,
+       false,
+       false,
+       "ranks of one host send messages instead of reading each other's keys and values in place",
+       [](Options& o, const std::string& v) {
+         o.shared_memory = !parse_flag("no-shared-memory", v);
+       }},
+      {"rank-deadline",
+       {},
+       "S",
+       "Machine",
+       false,
+       false,
+       false,
+       "seconds without a sign of life after which a rank is given up [30]",
+       [](Options& o, const std::string& v) {
+         o.rank_deadline = parse_number("rank-deadline", v, 0.1, 86400);
+       }},
       {"batch-size",
        {},
        "N",

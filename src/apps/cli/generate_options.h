@@ -51,6 +51,9 @@ struct GenerateOptions {
   std::map<std::string, std::string, std::less<>> component_attention;
   Choice vae_tiling = Choice::Auto, show = Choice::Auto;
   int preview_every = 0;
+  std::optional<int> ranks, ring_degree, ulysses_degree;
+  bool cfg_parallel = false, shared_memory = true;
+  double rank_deadline = 30;  // seconds
   bool explain = false, dry_run = false, quiet = false, verbose = false;
 };
 

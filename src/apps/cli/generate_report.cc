@@ -64,27 +64,40 @@ double best_peak(const std::vector<PeakRate>& peaks) {
 Json generate_report(const Engine& engine, const GenerateOptions& options,
                      const RunSummary& summary) {
   const MemoryUse memory = engine.device().memory();
-  return Json::object(
-      {{"version", version()},
-       {"model", options.model.string()},
-       {"platform", std::string(engine.platform().name())},
-       {"device", std::string(engine.device().name())},
-       {"isa", engine.platform().isa()},
-       {"dtype", std::string(name_of(engine.dtype()))},
-       {"threads", engine.platform().threads()},
-       {"plan", Json::object({{"ranks", 1}, {"cfg", 1}, {"ring", 1}, {"ulysses", 1}})},
-       {"attention", attention_json(engine)},
-       {"outputs", outputs_json(summary)},
-       {"seconds", seconds_json(summary.seconds)},
-       {"flop", Json::object({{"encode", summary.encode_flop},
-                              {"denoise", summary.denoise_flop},
-                              {"decode", summary.decode_flop}})},
-       {"bytes", Json::object({{"peak_resident", peak_resident_bytes()},
-                               {"predicted_peak", summary.predicted_peak},
-                               {"weights_mapped", engine.weights_mapped()},
-                               {"allocator_peak", memory.peak},
-                               {"kv_peak", 0},
-                               {"sent", 0}})}});
+  return Json::object({{"version", version()},
+                       {"model", options.model.string()},
+                       {"platform", std::string(engine.platform().name())},
+                       {"device", std::string(engine.device().name())},
+                       {"isa", engine.platform().isa()},
+                       {"dtype", std::string(name_of(engine.dtype()))},
+                       {"threads", engine.platform().threads()},
+                       {"plan", Json::object({{"ranks", engine.plan().ranks()},
+                                              {"cfg", engine.plan().cfg},
+                                              {"ring", engine.plan().ring},
+                                              {"ulysses", engine.plan().ulysses}})},
+                       {"attention", attention_json(engine)},
+                       {"outputs", outputs_json(summary)},
+                       {"seconds", seconds_json(summary.seconds)},
+                       {"flop", Json::object({{"encode", summary.encode_flop},
+                                              {"denoise", summary.denoise_flop},
+                                              {"decode", summary.decode_flop}})},
+                       {"bytes", Json::object({{"peak_resident", peak_resident_bytes()},
+                                               {"predicted_peak", summary.predicted_peak},
+                                               {"weights_mapped", engine.weights_mapped()},
+                                               {"allocator_peak", memory.peak},
+                                               {"kv_peak", 0},
+                                               {"sent", 0}})}});
+}
+
+void print_plan(std::ostream& out, const Engine& engine) {
+  const ParallelPlan& plan = engine.plan();
+  out << "plan " << to_string(plan) << ": " << plan.ranks()
+      << (plan.ranks() == 1 ? " rank" : " ranks");
+  if (plan.cfg > 1) out << ", the passes of guidance on " << plan.cfg << " groups of ranks";
+  if (plan.ring > 1)
+    out << ", keys and values go round " << plan.ring << " ranks (attention needs log-sum-exp)";
+  if (plan.ulysses > 1) out << ", heads dealt to " << plan.ulysses << " ranks";
+  out << '\n';
 }
 
 void print_attention(std::ostream& out, const Engine& engine) {

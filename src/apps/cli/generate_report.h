@@ -9,6 +9,9 @@ namespace annulus::cli {
 Json generate_report(const Engine& engine, const GenerateOptions& options,
                      const RunSummary& summary);
 
+/// How the ranks are divided (--explain).
+void print_plan(std::ostream& out, const Engine& engine);
+
 /// Which attention backend each component has and why, one line per distinct choice (--explain).
 void print_attention(std::ostream& out, const Engine& engine);
 

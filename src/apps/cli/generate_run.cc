@@ -4,7 +4,6 @@
 
 #include <iostream>
 
-#include "apps/cli/interrupt.h"
 #include "apps/cli/output_name.h"
 #include "apps/cli/picture_metadata.h"
 #include "apps/cli/progress_line.h"
@@ -26,10 +25,12 @@ ImageOptions image_options(const GenerateOptions& options, const Json& metadata)
 // One engine run's worth of jobs and how it goes.
 class Run {
  public:
-  Run(Engine& engine, const GenerateOptions& options, std::size_t jobs, RunSummary& summary)
+  Run(Engine& engine, const GenerateOptions& options, std::size_t jobs,
+      const std::function<bool()>& stop, RunSummary& summary)
       : engine_(engine),
         options_(options),
         count_(static_cast<int>(jobs)),
+        stop_(stop),
         summary_(summary),
         line_(std::cerr, form(options)) {}
 
@@ -68,7 +69,7 @@ class Run {
         summary_.seconds.start_to_first_step = seconds_since_process_start();
       line_.at(stage, done, total);
     };
-    made.cancelled = [] { return interrupted() != 0; };
+    made.cancelled = stop_;
     made.preview = [this, jobs, &completed](int index, int step, const Image& image) {
       const Job& job = jobs[static_cast<std::size_t>(index)];
       std::filesystem::path file = output_path(job, job.options.output);
@@ -116,6 +117,7 @@ class Run {
   Engine& engine_;
   const GenerateOptions& options_;
   int count_;
+  const std::function<bool()>& stop_;
   RunSummary& summary_;
   ProgressLine line_;
 };
@@ -145,7 +147,7 @@ std::filesystem::path output_path(const Job& job, std::string_view pattern) {
                      {.prompt = job.prompt, .model = name, .seed = job.seed, .index = job.index});
 }
 
-EngineConfig engine_config(const GenerateOptions& options) {
+EngineConfig engine_config(const GenerateOptions& options, const ParallelPlan& plan) {
   EngineConfig config = {.checkpoint = options.model,
                          .platform = options.platform,
                          .threads = options.threads,
@@ -154,7 +156,8 @@ EngineConfig engine_config(const GenerateOptions& options) {
                          .attention_backend = options.attention_backend,
                          .component_attention = options.component_attention,
                          .loras = {},
-                         .plan = {}};
+                         .plan = plan,
+                         .version = {}};
   for (const LoraOption& lora : options.loras) config.loras.emplace_back(lora.file, lora.scale);
   return config;
 }
@@ -187,7 +190,7 @@ Request completed_request(Engine& engine, const Job& job) {
 }
 
 RunSummary run_jobs(Engine& engine, const GenerateOptions& options, const std::vector<Job>& jobs,
-                    double load_seconds) {
+                    double load_seconds, const std::function<bool()>& stop) {
   RunSummary summary;
   summary.seconds.load = load_seconds;
   // Every request is checked before the first is run: a mistake in line 900 should not cost 899
@@ -197,7 +200,7 @@ RunSummary run_jobs(Engine& engine, const GenerateOptions& options, const std::v
     summary.predicted_peak =
         std::max(summary.predicted_peak, engine.pipeline().predict_memory(completed).peak);
   }
-  Run run(engine, options, jobs.size(), summary);
+  Run run(engine, options, jobs.size(), stop, summary);
   for (std::size_t begin = 0; begin < jobs.size();) {
     std::size_t end = begin + 1;
     while (end < jobs.size() && end - begin < static_cast<std::size_t>(options.batch_size) &&

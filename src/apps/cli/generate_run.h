@@ -2,6 +2,8 @@
 // a report.
 #pragma once
 
+#include <functional>
+
 #include "apps/cli/jobs.h"
 #include "engine/engine.h"
 
@@ -11,8 +13,8 @@ namespace annulus::cli {
 /// folder's.
 std::filesystem::path output_path(const Job& job, std::string_view pattern);
 
-/// The engine that the options ask for.
-EngineConfig engine_config(const GenerateOptions& options);
+/// The engine that the options ask for, on ranks divided by `plan`.
+EngineConfig engine_config(const GenerateOptions& options, const ParallelPlan& plan);
 
 /// A written picture.
 struct Output {
@@ -35,9 +37,9 @@ struct RunSummary {
 };
 
 /// Makes every job's picture and prints its path on stdout (not with a report on stdout). Throws
-/// Cancelled after the step in which a signal came; files written by then stay.
+/// Cancelled after the step in which `stop` said so; files written by then stay.
 RunSummary run_jobs(Engine& engine, const GenerateOptions& run, const std::vector<Job>& jobs,
-                    double load_seconds);
+                    double load_seconds, const std::function<bool()>& stop);
 
 /// The completed request of one job alone (for --dry-run, and what run_jobs joins into batches).
 Request request_of(Engine& engine, const Job& job);

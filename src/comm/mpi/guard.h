@@ -1,8 +1,10 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace annulus {
@@ -11,7 +13,8 @@ namespace annulus {
 /// returned in time: MPI_Init, MPI_Comm_dup, MPI_Finalize.
 class Guard {
  public:
-  Guard(int timeout_ms, std::string call);
+  /// `last_words` is told before the end; empty: a line on stderr is written.
+  Guard(int timeout_ms, std::string call, std::function<void(std::string_view)> last_words);
   ~Guard();
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;

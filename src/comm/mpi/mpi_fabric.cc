@@ -120,7 +120,7 @@ MpiFabric::MpiFabric(const CommOptions& options) : options_(options) {
 }
 
 void MpiFabric::start() {
-  const Guard guard(2 * options_.deadline_ms, "MPI_Init");
+  const Guard guard(2 * options_.deadline_ms, "MPI_Init", options_.last_words);
   int initialized = 0, level = MPI_THREAD_SINGLE;
   MPI_Initialized(&initialized);
   if (initialized == 0) {
@@ -149,7 +149,7 @@ void MpiFabric::start() {
 
 // Ranks of one kernel, if they can indeed read each other's windows: containers may forbid it.
 void MpiFabric::find_hosts() {
-  const Guard guard(2 * options_.deadline_ms, "MPI_Allgather");
+  const Guard guard(2 * options_.deadline_ms, "MPI_Allgather", options_.last_words);
   struct Introduction {
     std::uint64_t host = 0;
     WindowName window;
@@ -222,7 +222,7 @@ MpiFabric::~MpiFabric() {
 }
 
 void MpiFabric::finalize() {
-  const Guard guard(options_.deadline_ms, "MPI_Finalize");
+  const Guard guard(options_.deadline_ms, "MPI_Finalize", options_.last_words);
   MPI_Comm_free(&data_);
   MPI_Comm_free(&control_);
   if (started_here_) MPI_Finalize();
@@ -369,6 +369,7 @@ PeerState MpiFabric::state_of(int peer) {
 }
 
 void MpiFabric::note_place(std::string_view place) {
+  if (options_.told) options_.told(place);
   const std::lock_guard lock(mutex_);
   place_ = place;
 }

@@ -102,8 +102,8 @@ Components load_components(const Checkpoint& checkpoint, const LoadOptions& opti
 std::vector<ComponentAttention> attention_of(const Components& components) {
   std::vector<ComponentAttention> list;
   const auto add = [&](const char* component, const std::string& layer,
-                       const AttentionChoice& choice) {
-    list.push_back({component, layer, choice});
+                       const AttentionChoice& choice, bool shared = false) {
+    list.push_back({component, layer, choice, shared});
   };
   const auto& language = components.text_encoder.language.layers;
   for (std::size_t i = 0; i < language.size(); ++i)
@@ -115,7 +115,7 @@ std::vector<ComponentAttention> attention_of(const Components& components) {
   }
   for (std::size_t i = 0; i < components.transformer.blocks.size(); ++i)
     add("transformer", text_of("transformer_blocks.", i),
-        components.transformer.blocks[i].attention);
+        components.transformer.blocks[i].attention, true);
   for (std::size_t i = 0; i < components.vae.encoder.down_blocks.size(); ++i)
     if (const auto* block = std::get_if<AttentionBlock>(&components.vae.encoder.down_blocks[i]))
       add("vae", text_of("encoder.down_blocks.", i), block->attention);
