@@ -168,7 +168,9 @@ Layout layout_of(const Array& a, const char* name) {
          name, ": wanted strides that fit in memory, found ", made.strides[axis], " along axis ",
          axis);
   }
-  made.span = made.elements == 0 ? 0 : made.span + 1;
+  want(made.elements == 0 || !__builtin_add_overflow(made.span, 1, &made.span), name,
+       ": wanted strides that fit in memory, found more than 2^63 elements");
+  if (made.elements == 0) made.span = 0;
   return made;
 }
 

@@ -37,11 +37,12 @@ annulus_output rows(float* data) {
   return {data, ANNULUS_F32, 3, {2, 4, 5, 0}, ANNULUS_CONTIGUOUS, 0, {}};
 }
 
-// Two entries of five queries and seven keys, four heads over two, head_dim 24.
+// Two entries of five queries and seven keys, four heads over two, head_dim 24. There are more
+// values than that, for strides of up to 7.
 class AttentionInC : public testing::Test {
  protected:
-  std::vector<float> q = normal(2 * 5 * 4 * 24, 1), k = normal(2 * 7 * 2 * 24, 2),
-                     v = normal(2 * 7 * 2 * 24, 3);
+  std::vector<float> q = normal(2 * 5 * 4 * 24, 1), k = normal(4 * 7 * 2 * 24, 2),
+                     v = normal(4 * 7 * 2 * 24, 3);
   std::vector<float> out = std::vector<float>(q.size()), lse = std::vector<float>(2 * 4 * 5);
   annulus_attention* attention = nullptr;
   char message[200] = "";
@@ -245,6 +246,54 @@ TEST_F(AttentionInC, ArgumentsThatCannotBeAreRefused) {
   each("cu_seqlens_q, cu_seqlens_k: wanted both", [&](auto& a) { a.cu_seqlens_q = &given; });
   given.data = nullptr;
   each("diagonals: wanted memory", [&](auto& a) { a.diagonals = &given; });
+}
+
+// Members drawn from what breaks things. Strides and shapes that lead to memory which is not there
+// are left out: nobody can tell those from good ones.
+TEST_F(AttentionInC, WhateverTheArgumentsHoldThereIsAStatusAndASentence) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max(), kLeast = -kMost - 1;
+  const std::vector<std::int64_t> odd = {0, 1, -1, 2, 5, 7, kMost, kLeast, kMost / 2, kLeast / 3};
+  std::mt19937 random(7);
+  const auto one_in = [&](unsigned n) { return random() % n == 0; };
+  const auto any = [&] { return odd[random() % odd.size()]; };
+  const auto any32 = [&] { return static_cast<std::int32_t>(any()); };
+  int served = 0;
+  for (int round = 0; round < 3000; ++round) {
+    annulus_attention_arguments a = keys(0, 7);
+    std::vector<std::int32_t> lengths = {any32(), any32()}, diagonals = {any32(), any32()};
+    if (one_in(2)) lengths = {3, 7};
+    std::vector<std::int32_t> cu = {any32(), any32(), any32()};
+    const annulus_input small = {lengths.data(),     ANNULUS_I32, 1, {2, 0, 0, 0},
+                                 ANNULUS_CONTIGUOUS, 0,           {}};
+    annulus_input lengths_array = small, diagonals_array = small, cu_array = small;
+    diagonals_array.data = diagonals.data();
+    cu_array.data = cu.data();
+    cu_array.shape[0] = 3;
+    const std::vector<std::uint8_t> seen(static_cast<std::size_t>(2 * 4 * 5 * 7 * 4), 1);
+    annulus_input mask = {seen.data(), ANNULUS_BOOL, 4, {1, 1, 5, 7}, ANNULUS_CONTIGUOUS, 0, {}};
+    if (one_in(4)) a.scale = std::ldexp(1.0F, static_cast<int>(random() % 280) - 140);
+    if (one_in(4)) a.causal = one_in(4) ? any32() : static_cast<std::int32_t>(random() % 3);
+    if (one_in(3)) a.windowed = 1, a.window[0] = any(), a.window[1] = any();
+    if (one_in(3)) a.kv_lengths = &lengths_array;
+    if (one_in(3)) a.diagonals = &diagonals_array;
+    if (one_in(3)) a.mask = &mask;
+    if (one_in(20)) a.cu_seqlens_q = &cu_array, a.cu_seqlens_k = &cu_array;
+    annulus_input* const arrays[] = {&a.q, &a.k, &a.v, &lengths_array, &mask};
+    annulus_input& hurt = *arrays[random() % 5];
+    const std::size_t axis = random() % 4;
+    if (one_in(8)) hurt.rank = any32();
+    if (one_in(8)) hurt.dtype = any32();
+    if (one_in(8)) hurt.layout = any32();
+    if (one_in(8)) hurt.shape[axis] = any();
+    if (one_in(8)) hurt.layout = ANNULUS_STRIDED, hurt.strides[axis] = one_in(2) ? kMost : any();
+    if (one_in(30)) hurt.data = nullptr;
+    message[0] = '\0';
+    const annulus_status status = run(a);
+    ASSERT_TRUE(status >= ANNULUS_OK && status <= ANNULUS_OUT_OF_MEMORY) << message;
+    ASSERT_EQ(status == ANNULUS_OK, message[0] == '\0') << message;
+    served += status == ANNULUS_OK ? 1 : 0;
+  }
+  EXPECT_GT(served, 300);
 }
 
 TEST_F(AttentionInC, ALaterVersionsStructIsServedWhenItSaysNothingNew) {
