@@ -4,7 +4,7 @@
     benchmarks/compare_ring.py [--runs N] [--peers] [--json FILE] [--docs]
 
 Builds benchmarks/ring_worker in build/release. Ring and one rank alternate within one start; figures are medians over runs, ratios the medians of
-the runs' ratios. --peers adds PyTorch (aten's flash attention for CPUs, parts merged by log-sum-exp, messages by gloo), since no published ring runs
+the runs' ratios. Beside them stands what `annulus plan` says when it measures its rates in the same minute. --peers adds PyTorch (aten's flash attention for CPUs, parts merged by log-sum-exp, messages by gloo), since no published ring runs
 on CPUs. --docs writes the table into docs/sequence_parallelism.md. A shared or throttled machine shows: run it on a quiet one.
 """
 import argparse
@@ -92,9 +92,17 @@ def worker(*arguments, runs):
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
+def predicted(shape, dtype, way):
+    """Seconds of the ring by `annulus plan`, which measures its rates now."""
+    batch, heads, seq, head_dim = shape
+    report = json.loads(peers.run([peers.program(), "plan", "--batch", str(batch), "--tokens", str(seq), "--heads", str(heads), "--head-dim", str(head_dim),
+                                   "--dtype", dtype, "--ranks", "2", "--json", "-", *(["--no-shared-memory"] if way == "by messages" else [])]))
+    return next(plan["step_seconds"] for plan in report["plans"] if plan["ring"] == 2)
+
+
 def build():
     peers.run(["cmake", "--preset", "release", "-DANNULUS_BENCHMARKS=ON"], cwd=peers.ROOT)
-    peers.run(["cmake", "--build", "build/release", "--target", "annulus_ring_worker"], cwd=peers.ROOT)
+    peers.run(["cmake", "--build", "build/release", "--target", "annulus_ring_worker", "annulus"], cwd=peers.ROOT)
 
 
 def ratio(ring, alone):
@@ -109,7 +117,7 @@ def measure(runs, with_peers):
             for way in ("in place", "by messages"):
                 rows = worker("ring", *shape, dtype, *(["in_place"] if way == "in place" else []), runs=runs)
                 result["scaling"].append({"who": f"annulus, {way}", "shape": shape, "dtype": dtype, "ring": rows[0]["seconds"],
-                                          "alone": rows[1]["seconds"]})
+                                          "alone": rows[1]["seconds"], "predicted": predicted(shape, dtype, way)})
             result["overlap"].append({row["what"]: row["seconds"] for row in worker("overlap", *shape, dtype, runs=runs)} |
                                      {"shape": shape, "dtype": dtype})
     if with_peers:
@@ -136,10 +144,11 @@ def milliseconds(values):
 def table(result):
     machine = result["machine"]
     lines = [f"{machine['cpu']}, {machine['cores']} cores, medians of {result['runs']} runs.", "",
-             "| batch, heads, seq, head_dim | dtype | who | ring 2 x 1 thread, ms | one rank x 2 threads, ms | ring / one rank |", "|---|---|---|---|---|---|"]
+             "| batch, heads, seq, head_dim | dtype | who | ring 2 x 1 thread, ms | one rank x 2 threads, ms | ring / one rank | `annulus plan` said, ms |", "|---|---|---|---|---|---|---|"]
     for row in sorted(result["scaling"], key=lambda r: (SHAPES.index(tuple(r["shape"])), r["dtype"] != "f32", r["who"])):
         lines.append(f"| {', '.join(map(str, row['shape']))} | {row['dtype']} | {row['who']} | {milliseconds(row['ring'])} | "
-                     f"{milliseconds(row['alone'])} | {100 * ratio(row['ring'], row['alone']):.0f} % |")
+                     f"{milliseconds(row['alone'])} | {100 * ratio(row['ring'], row['alone']):.0f} % | "
+                     + (f"{1e3 * row['predicted']:.1f} |" if "predicted" in row else "|"))
     lines += ["", "| a shard's exchange beside arithmetic | dtype | MB | arithmetic, ms | exchange, ms | both, ms | left to wait for, ms |", "|---|---|---|---|---|---|---|"]
     for row in result["overlap"]:
         batch, heads, seq, head_dim = row["shape"]

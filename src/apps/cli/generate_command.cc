@@ -11,6 +11,7 @@
 #include "apps/cli/mpi_launch.h"
 #include "apps/cli/overlay.h"
 #include "apps/cli/picture_metadata.h"
+#include "apps/cli/plan_choice.h"
 #include "apps/cli/rank_options.h"
 #include "apps/cli/rank_process.h"
 #include "apps/cli/report.h"
@@ -155,16 +156,19 @@ void generate_alone(const GenerateOptions& options) {
 
 void generate_on_ranks(const GenerateOptions& options, RankProcess& process, Communicator& world) {
   std::vector<Job> jobs;
-  ParallelPlan plan;
+  PlanChoice choice;
+  const std::vector<int> hosts = hosts_of(world);
   together(world, [&] {
-    plan = plan_for(options, world.size());
+    choice = choose_plan(options, hosts);
     if (world.rank() == 0) jobs = checked_jobs(options);
   });
   const StopWatch loading;
-  EngineConfig config = engine_config(options, plan);
+  EngineConfig config = engine_config(options, choice.plan);
   config.threads = process.threads(options.threads);
   Engine engine(config, &world);
   if (!engine.leads()) return engine.follow();
+  if (!choice.why.empty() && !options.quiet)
+    std::cerr << "plan by the cost model: " << choice.why << '\n';
   generate(engine, options, std::move(jobs), loading.seconds(),
            [&] { return process.stop_signal() != 0; });
 }
