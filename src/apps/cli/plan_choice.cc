@@ -43,10 +43,12 @@ std::vector<int> hosts_of(Communicator& world) {
   char name[256] = {};
   gethostname(name, sizeof name - 1);
   const std::string own = name;
-  std::map<std::vector<std::byte>, int> known;
+  std::map<std::string, int> known;
   std::vector<int> hosts;
-  for (const auto& host : world.all_gather(std::as_bytes(std::span(own.data(), own.size()))))
-    hosts.push_back(known.try_emplace(host, static_cast<int>(known.size())).first->second);
+  for (const auto& host : world.all_gather(std::as_bytes(std::span(own.data(), own.size())))) {
+    const std::string text(reinterpret_cast<const char*>(host.data()), host.size());
+    hosts.push_back(known.try_emplace(text, static_cast<int>(known.size())).first->second);
+  }
   return hosts;
 }
 
