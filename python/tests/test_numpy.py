@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -102,6 +103,17 @@ def test_read_only_inputs_are_read_in_place():
     for x in (q, k, v):
         x.flags.writeable = False
     assert np.array_equal(ours.attention(q, k, v), expected)
+
+
+def test_inputs_are_not_copied():
+    q, k, v = (normal(1, seq, 2, 64, seed=seq) for seq in (4, 4000, 4001))
+    k, v = (x.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)[:, :4000] for x in (k, v))
+    ours.attention(q, k, v)
+    tracemalloc.start()
+    ours.attention(q, k, v)
+    peak = tracemalloc.get_traced_memory()[1]  # NumPy's arrays are counted
+    tracemalloc.stop()
+    assert peak < k.nbytes / 20
 
 
 def test_the_buffer_protocol_is_enough():
