@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <fstream>
+#include <limits>
 
 #include "engine/test_ranks.h"
+#include "io/safetensors.h"
 
 namespace annulus {
 namespace {
@@ -106,6 +109,33 @@ TEST(EngineRanks, PreviewsComeToRankZeroAndShowWhatOneRankShows) {
               {.preview = [&](int, int, const Image& image) { seen[i].push_back(image); }});
   EXPECT_EQ(seen[0].size(), 2u);
   EXPECT_LE(byte_difference(seen[0], seen[1]), 1);
+}
+
+TEST(EngineRanks, InfinityFromTheDecoderIsFoundHoweverRanksDivideIt) {
+  const std::filesystem::path copy =
+      std::filesystem::path(testing::TempDir()) / "annulus-infinity-in-the-vae";
+  std::filesystem::remove_all(copy);
+  std::filesystem::copy(kTiny, copy, std::filesystem::copy_options::recursive);
+  const std::filesystem::path file = copy / "vae" / "diffusion_pytorch_model.safetensors";
+  {
+    const std::size_t bias = SafetensorsFile::open(file).find("decoder.conv_out.bias")->offset;
+    const float infinity = std::numeric_limits<float>::infinity();
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(static_cast<std::streamoff>(bias));
+    stream.write(reinterpret_cast<const char*>(&infinity), sizeof infinity);
+  }
+  Request request = request_for(272, 288, {"a house"});
+  request.true_cfg_scale = 1;
+  for (const auto tiling : {Request::VaeTiling::Off, Request::VaeTiling::On}) {
+    request.vae_tiling = tiling;
+    try {
+      run_ranks({.checkpoint = copy, .plan = {.ring = 2}}, request);
+      ADD_FAILURE() << "nothing was wrong";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::NonFinite) << error.what();
+    }
+  }
+  std::filesystem::remove_all(copy);
 }
 
 TEST(EngineRanks, AStopAskedOfRankZeroStopsAllAndTheNextRequestRuns) {

@@ -1,6 +1,7 @@
 #include "models/vaes/qwen_image/vae.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/vaes/qwen_image/divided.h"
 #include "nn/elementwise.h"
@@ -62,6 +63,13 @@ HostTensor decode_tile(const Context& ctx, const Vae& vae, const Tensor& latents
     parts.push_back(on_host(ctx, forward(ctx, vae.decoder, x, cache, tap ? of_frame : Tap{})));
   }
   return joined(std::move(parts));
+}
+
+/// Before anything is clamped: a clamp makes a white picture of infinity.
+void check_finite(const HostTensor& pixels) {
+  require(std::all_of(pixels.values.begin(), pixels.values.end(),
+                      [](float x) { return std::isfinite(x); }),
+          ErrorCode::NonFinite, "decode: wanted finite numbers, found NaN or Inf in pixels (VAE)");
 }
 
 HostTensor decode_in_bands(const Context& ctx, const Vae& vae, const Tensor& latents,
@@ -148,6 +156,7 @@ HostTensor decode(const Context& ctx, const Vae& vae, const Tensor& latents,
                          : decode_in_bands(ctx, vae, latents, *ranks);
     if (progress.tap)
       progress.tap("dec.pre_clamp", to_device(ctx, out.values, out.shape, ctx.wide));
+    check_finite(out);
     for (float& x : out.values) x = std::clamp(x, -1.0f, 1.0f);
     return out;
   }
@@ -168,15 +177,17 @@ HostTensor decode(const Context& ctx, const Vae& vae, const Tensor& latents,
     return decode_tile(ctx, vae, tile_of(latents, top, left, rows, columns), {});
   };
   const auto turn = [&](int done) { progress.at("decode", done, total); };
-  if (ranks != nullptr && ranks->size() > 1)
-    return in_divided_tiles(*ranks, plan, height, width, turn, make);
   int done = 0;
-  return in_tiles(
-      plan, height, width,
-      [&](std::int64_t top, std::int64_t left, std::int64_t rows, std::int64_t columns) {
-        turn(done++);
-        return make(top, left, rows, columns);
-      });
+  HostTensor out = ranks != nullptr && ranks->size() > 1
+                       ? in_divided_tiles(*ranks, plan, height, width, turn, make)
+                       : in_tiles(plan, height, width,
+                                  [&](std::int64_t top, std::int64_t left, std::int64_t rows,
+                                      std::int64_t columns) {
+                                    turn(done++);
+                                    return make(top, left, rows, columns);
+                                  });
+  check_finite(out);
+  return out;
 }
 
 Tensor normalised(const Context& ctx, const VaeConfig& config, const Tensor& latents) {

@@ -40,7 +40,7 @@ HostTensor encode(const Context& ctx, const Vae& vae, const Tensor& pixels,
 /// done in tiles (as in diffusers). Where `ranks` are several, they divide the work in bands of
 /// rows or, with tiling, by tiles; all call together, and the pixels come to the first (an empty
 /// list elsewhere). With temperal_downsample set less than twice there are fewer frames. Taps (not
-/// of tiles) "dec.conv_in.frame0", "dec.mid.frame0" and "dec.pre_clamp".
+/// of tiles) "dec.conv_in.frame0", "dec.mid.frame0" and "dec.pre_clamp". Throws NonFinite.
 HostTensor decode(const Context& ctx, const Vae& vae, const Tensor& latents,
                   const std::optional<Tiling>& tiling, const Progress& progress = {},
                   Communicator* ranks = nullptr);

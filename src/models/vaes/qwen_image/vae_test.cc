@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "io/checkpoint.h"
 #include "models/vaes/qwen_image/flop.h"
 #include "nn/test_context.h"
@@ -111,6 +113,23 @@ TEST_P(QwenImageVae, NormalisingAndBackGivesTheLatents) {
   const Tensor back =
       denormalised(it.ctx, it.vae.config, normalised(it.ctx, it.vae.config, latents));
   EXPECT_LT(largest_difference(to_host(it.ctx, back), to_host(it.ctx, latents)), kRounding);
+}
+
+TEST_P(QwenImageVae, InfinityAndNaNAreReportedAndNotClamped) {
+  TestVae it(GetParam());
+  const Tensor latents = it.test.random({1, 1, 2, 2, it.vae.config.z_dim});
+  for (const double bad :
+       {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+        std::numeric_limits<double>::quiet_NaN()}) {
+    const std::vector<double> bias = {bad, 0, 0};
+    it.vae.decoder.conv_out.bias = to_device(it.ctx, bias, {3}, it.ctx.wide);
+    for (const auto& tiling : {std::optional<Tiling>(), std::optional(Tiling{8, 8, 8, 8})}) try {
+        decode(it.ctx, it.vae, latents, tiling);
+        ADD_FAILURE() << bad << " was clamped";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::NonFinite) << error.what();
+      }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Platforms, QwenImageVae, testing::Values("reference", "cpu"),
