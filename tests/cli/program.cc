@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,10 +28,28 @@ struct Pipe {
   }
 };
 
+void redirect_stdout(Stdout to, int captured) {
+  if (to == Stdout::Closed) {
+    close(STDOUT_FILENO);
+  } else if (to == Stdout::Full) {
+    dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+  } else if (to == Stdout::Unread) {
+    const Pipe unread;
+    dup2(unread.write, STDOUT_FILENO);
+    close(unread.read);
+  } else {
+    dup2(captured, STDOUT_FILENO);
+  }
+}
+
 [[noreturn]] void become(const std::vector<std::string>& arguments, const RunOptions& options,
                          int out, int err) {
-  dup2(out, STDOUT_FILENO);
+  redirect_stdout(options.out, out);
   dup2(err, STDERR_FILENO);
+  if (options.most_file_bytes > 0) {
+    const rlimit limit = {options.most_file_bytes, options.most_file_bytes};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
   if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) _exit(126);
   for (const std::string& variable : options.environment)
     putenv(const_cast<char*>(variable.c_str()));

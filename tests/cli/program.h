@@ -1,6 +1,7 @@
 // Runs the program as a user does: arguments in, status and both outputs back.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,12 +13,18 @@ struct Finished {
   std::string out, err;
 };
 
+/// Where the program's stdout goes: to us, to a full device, nowhere (closed), to a pipe that
+/// nobody reads.
+enum class Stdout { Captured, Full, Closed, Unread };
+
 struct RunOptions {
   std::vector<std::string> environment;  // "NAME=value", added
   std::filesystem::path folder;          // to start in; empty: this one
   int signal = 0;                        // to send once stderr holds `signal_after`
   std::string signal_after;
   std::string victim;  // "rank 1": the signal goes to that rank of --ranks; empty: to the program
+  Stdout out = Stdout::Captured;
+  std::size_t most_file_bytes = 0;  // that the program may write to one file; 0: any number
 };
 
 Finished run_program(const std::vector<std::string>& arguments, const RunOptions& options = {});
