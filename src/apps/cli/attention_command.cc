@@ -1,12 +1,15 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <iostream>
+#include <limits>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/values.h"
 #include "io/safetensors.h"
 #include "platform/platform.h"
 #include "tensor/copy.h"
+#include "tensor/host_device.h"
 
 namespace annulus::cli {
 
@@ -27,25 +30,40 @@ Tensor optional_tensor(const SafetensorsFile& file, std::string_view name, Devic
   return file.find(name) != nullptr ? file.tensor(name, device) : Tensor{};
 }
 
-// Lengths may be stored as any integer; backends take i32.
-Tensor lengths(const SafetensorsFile& file, std::string_view name, Stream& stream) {
-  Tensor stored = optional_tensor(file, name, stream.device());
-  if (!stored.defined()) return stored;
+// Lengths may be stored as any integer; backends take i32, so that what counts rows of `x` is
+// checked before it is made narrower.
+Tensor lengths(const SafetensorsFile& file, std::string_view name, const Tensor& x,
+               Stream& stream) {
+  if (file.find(name) == nullptr) return {};
+  HostDevice host(1);
+  const std::unique_ptr<Stream> reading = host.make_stream();
+  const Tensor stored = file.tensor(name, host);
   require(!is_floating(stored.dtype()) && stored.dtype() != DType::Bool, ErrorCode::InvalidRequest,
           name, ": wanted integers, found ", name_of(stored.dtype()), " (", file.path().string(),
           ")");
-  return cast(stream, stored, DType::I32);
+  require(stored.shape().rank() == 1, ErrorCode::InvalidRequest, name, ": wanted one axis, found ",
+          stored.shape(), " (", file.path().string(), ")");
+  const int rank = x.shape().rank();
+  const std::int64_t most = std::min<std::int64_t>(rank >= 3 ? x.shape()[rank - 3] : 0,
+                                                   std::numeric_limits<std::int32_t>::max());
+  const Tensor values = cast(*reading, stored, DType::I64);
+  const View<const std::int64_t, 1> at = values.view<std::int64_t, 1>();
+  for (std::int64_t i = 0; i < values.elements(); ++i)
+    require(at(i) >= 0 && at(i) <= most, ErrorCode::InvalidRequest, name, ": wanted 0 to ", most,
+            ", found ", at(i), " at ", i, " (", file.path().string(), ")");
+  return cast(stream, file.tensor(name, stream.device()), DType::I32);
 }
 
 Case read_case(const SafetensorsFile& file, Stream& stream) {
   Device& device = stream.device();
-  return {file.tensor("q", device),
-          file.tensor("k", device),
-          file.tensor("v", device),
-          optional_tensor(file, "mask", device),
-          lengths(file, "kv_lens", stream),
-          lengths(file, "cu_seqlens_q", stream),
-          lengths(file, "cu_seqlens_k", stream)};
+  Case c = {.q = file.tensor("q", device),
+            .k = file.tensor("k", device),
+            .v = file.tensor("v", device),
+            .mask = optional_tensor(file, "mask", device)};
+  c.kv_lengths = lengths(file, "kv_lens", c.k, stream);
+  c.cu_seqlens_q = lengths(file, "cu_seqlens_q", c.q, stream);
+  c.cu_seqlens_k = lengths(file, "cu_seqlens_k", c.k, stream);
+  return c;
 }
 
 const Tensor* given(const Tensor& x) {
