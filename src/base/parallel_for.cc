@@ -12,6 +12,8 @@
 #include <omp.h>
 #endif
 
+#include "base/thread_runtime.h"
+
 namespace annulus {
 
 namespace {
@@ -73,6 +75,14 @@ LibraryThreads::~LibraryThreads() {
   omp_set_num_threads(before_);
 }
 #endif
+
+std::string thread_runtime() {
+#ifdef ANNULUS_STD_THREADS
+  return "std::thread";
+#else
+  return "OpenMP " + std::to_string(_OPENMP);
+#endif
+}
 
 int available_cores() noexcept {
   cpu_set_t allowed;

@@ -1,11 +1,16 @@
 // In place of mpi.cc where MPI was not found.
 #include "base/error.h"
 #include "comm/fabric.h"
+#include "comm/mpi_library.h"
 
 namespace annulus {
 
 std::optional<std::string> mpi_refusal() {
   return "built without MPI (libopenmpi-dev was not there when it was configured)";
+}
+
+std::string mpi_library() {
+  return "not built in";
 }
 
 std::shared_ptr<Fabric> make_mpi_fabric(const CommOptions&) {

@@ -4,13 +4,18 @@
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <utility>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/program.h"
 #include "apps/cli/report.h"
 #include "apps/cli/values.h"
 #include "base/parallel_for.h"
+#include "base/thread_runtime.h"
+#include "comm/mpi_library.h"
 #include "engine/self_test.h"
+#include "io/libraries.h"
+#include "platform/cpu/cpu_platform.h"
 #include "platform/platform.h"
 
 namespace annulus::cli {
@@ -71,6 +76,13 @@ Json describe_platforms() {
   return list;
 }
 
+Json describe_libraries() {
+  Json libraries = Json::object(
+      {{"oneDNN", onednn_library()}, {"threads", thread_runtime()}, {"MPI", mpi_library()}});
+  for (const auto& [name, version] : io_libraries()) libraries.set(name, version);
+  return libraries;
+}
+
 Json describe_machine() {
   std::error_code ignored;
   const std::filesystem::space_info disk =
@@ -79,7 +91,7 @@ Json describe_machine() {
                        {"cpu", cpu_name()},
                        {"cores", available_cores()},
                        {"platforms", describe_platforms()},
-                       {"mpi", "this build runs one rank"},
+                       {"libraries", describe_libraries()},
                        {"free_disk", disk.available}});
 }
 
@@ -101,7 +113,9 @@ void print_machine(const Json& machine) {
     print_row("", "ring attention takes " + line.get<std::string>("ring_default"));
     print_row("memory", gigabytes(line.get<std::size_t>("free_memory")) + " free");
   }
-  print_row("ranks", machine.get<std::string>("mpi"));
+  std::string_view left = "libraries";
+  for (const auto& [name, version] : machine["libraries"].members())
+    print_row(std::exchange(left, ""), text_of(name, " ", version.as<std::string>()));
   print_row("disk", gigabytes(machine.get<std::size_t>("free_disk")) + " free here");
 }
 

@@ -33,7 +33,8 @@ class CpuPlatform final : public Platform {
   std::string_view name() const noexcept override { return "cpu"; }
   std::string description() const override {
     return text_of(name_of(device_.isa()), ", ", device_.threads(),
-                   device_.threads() == 1 ? " thread, " : " threads, ", cpu::onednn_version());
+                   device_.threads() == 1 ? " thread, " : " threads, ", "oneDNN ",
+                   cpu::onednn_version());
   }
   std::string isa() const override { return std::string(name_of(device_.isa())); }
   int threads() const noexcept override { return device_.threads(); }
@@ -70,6 +71,10 @@ class CpuPlatform final : public Platform {
 
 std::optional<std::string> probe_cpu() {
   return std::nullopt;
+}
+
+std::string onednn_library() {
+  return cpu::onednn_version();
 }
 
 std::unique_ptr<Platform> make_cpu_platform(const PlatformOptions& options) {

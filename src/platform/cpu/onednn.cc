@@ -159,7 +159,7 @@ std::string implementation(const MadeConvolution& made) {
 
 std::string onednn_version() {
   const dnnl_version_t* version = dnnl_version();
-  return text_of("oneDNN ", version->major, ".", version->minor, ".", version->patch);
+  return text_of(version->major, ".", version->minor, ".", version->patch);
 }
 
 void limit_onednn(Isa isa) noexcept {

@@ -88,7 +88,7 @@ bool same_arrangement(const MadeConvolution& a, const MadeConvolution& b) noexce
 std::string implementation(const MadeProduct& made);
 std::string implementation(const MadeConvolution& made);
 
-/// "oneDNN 2.6.3"
+/// "2.6.3"
 std::string onednn_version();
 
 /// Keeps oneDNN below an instruction set chosen by the user; works before its first use in the
