@@ -31,6 +31,7 @@ struct Request {
   int steps = 0;                                   // 0: the model's default
   std::optional<float> guidance_scale = {};
   std::optional<float> true_cfg_scale = {};
+  int max_sequence_length = 0;  // tokens of a prompt; a longer one is refused; 0: the default
 };
 
 struct Picture {

@@ -44,6 +44,7 @@ std::vector<Picture> Engine::run(const Request& request, const Progress& progres
   own.steps = request.steps;
   own.guidance_scale = request.guidance_scale;
   own.true_cfg_scale = request.true_cfg_scale;
+  own.max_sequence_length = request.max_sequence_length;
 
   bool stopped = false;
   annulus::Progress watch;

@@ -113,6 +113,7 @@ std::vector<std::byte> packed(const Request& request) {
   put(out, request.guidance_scale);
   put(out, request.true_cfg_scale);
   put(out, request.strength);
+  out.put(request.max_sequence_length);
   out.put(request.latents.has_value());
   if (request.latents) put(out, *request.latents);
   put(out, request.sigmas);
@@ -143,6 +144,7 @@ Request unpacked_request(std::span<const std::byte> bytes, Device& device) {
   request.guidance_scale = get_optional(in);
   request.true_cfg_scale = get_optional(in);
   request.strength = get_optional(in);
+  request.max_sequence_length = in.get<int>();
   if (in.get<bool>()) request.latents = get_tensor(in, device);
   request.sigmas = get_values<float>(in);
   request.vae_tiling = in.get<Request::VaeTiling>();

@@ -29,6 +29,7 @@ struct Request {
   std::optional<float> guidance_scale;  // embedded guidance, of models that have it
   std::optional<float> true_cfg_scale;  // above 1: a second pass with the negative prompt
   std::optional<float> strength;        // of start pictures
+  int max_sequence_length = 0;          // tokens of a prompt, above it is refused; 0: the default
   std::optional<Tensor> latents;        // start noise, packed as the reference pipeline passes it
   std::vector<float> sigmas;            // custom; empty: the scheduler's
   enum class VaeTiling { Auto, On, Off } vae_tiling = VaeTiling::Auto;

@@ -166,6 +166,18 @@ std::vector<Setting> picture_settings() {
        false,
        "how far a start picture may change, 0 to 1, for models that take one",
        [](Options& o, const std::string& v) { o.strength = parse_number("strength", v, 0, 1); }},
+      {"max-sequence-length",
+       {},
+       "N",
+       "Picture",
+       false,
+       true,
+       false,
+       "most tokens of a prompt; a longer one is refused [the model's default, 512 for Qwen-Image]",
+       [](Options& o, const std::string& v) {
+         o.max_sequence_length =
+             static_cast<int>(parse_integer("max-sequence-length", v, 1, 65536));
+       }},
       {"latents",
        {},
        "FILE",
@@ -261,7 +273,11 @@ std::vector<Setting> model_settings() {
        false,
        false,
        "folder in diffusers' layout [the storybook model that comes with annulus]",
-       [](Options& o, const std::string& v) { o.model = v; }},
+       [](Options& o, const std::string& v) {
+         require(!v.empty(), ErrorCode::InvalidRequest,
+                 "--model: wanted a folder, found an empty name");
+         o.model = v;
+       }},
       {"lora",
        {},
        "FILE[:SCALE]",
@@ -426,7 +442,7 @@ std::vector<Setting> machine_settings() {
        false,
        "pictures made at the same time, for more memory [1]",
        [](Options& o, const std::string& v) {
-         o.batch_size = static_cast<int>(parse_integer("batch-size", v, 1, 1024));
+         o.batch_size = static_cast<int>(parse_integer("batch-size", v, 1, 256));
        }},
   };
 }

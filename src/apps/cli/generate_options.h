@@ -31,6 +31,7 @@ struct GenerateOptions {
   std::optional<std::int64_t> width, height;
   std::optional<int> steps;
   std::optional<float> guidance_scale, true_cfg_scale, strength;
+  std::optional<int> max_sequence_length;
   std::optional<std::uint64_t> seed;
   int count = 1;
   std::vector<std::filesystem::path> images;

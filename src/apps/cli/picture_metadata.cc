@@ -35,6 +35,9 @@ constexpr std::array<std::string_view, 20> kSettings = {"width",
                                                         "attention_backend",
                                                         "component_attention"};
 
+// Changes no picture, but a long prompt cannot be drawn again without it.
+constexpr std::string_view kLimit = "max_sequence_length";
+
 // Names of files that settings hold: what is compared is the files' digest.
 constexpr std::array<std::string_view, 4> kPlaces = {"model", "image", "latents", "lora"};
 
@@ -108,6 +111,7 @@ Json metadata_json(const Engine& engine, const Job& job, const Request& complete
   if (images.size() > 0) made.set("image", images);
   if (loras.size() > 0) made.set("lora", loras);
   const GenerateOptions& options = job.options;
+  if (options.max_sequence_length) made.set(kLimit, *options.max_sequence_length);
   if (!options.latents.empty()) made.set("latents", options.latents.string());
   if (!options.component_dtype.empty())
     made.set("component_dtype", pairs_of(options.component_dtype, name_of));
@@ -123,7 +127,7 @@ Json metadata_json(const Engine& engine, const Job& job, const Request& complete
 Json settings_in(const Json& metadata, const std::filesystem::path& picture) {
   Json settings = Json::object({});
   for (const auto& [key, value] : metadata.members()) {
-    if (!is_one_of(kSettings, key)) continue;
+    if (!is_one_of(kSettings, key) && key != kLimit) continue;
     const auto found = [&, scaled = key == "lora"](const Json& stored) {
       return stored.is_string() ? Json(found_path(stored.as<std::string>(), scaled, picture))
                                 : stored;

@@ -1,6 +1,7 @@
 #include "models/qwen_image/completion.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace annulus::qwen_image {
@@ -109,6 +110,12 @@ void check_latents(const Components& components, const Request& request) {
 Defaults read_defaults(const Json& json) {
   Defaults d;
   if (json.is_null()) return d;
+  constexpr std::array<std::string_view, 5> kKeys = {"width", "height", "steps", "true_cfg_scale",
+                                                     "negative_prompt"};
+  for (const auto& [key, value] : json.members())
+    if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end())
+      json.fail("width, height, steps, true_cfg_scale and negative_prompt",
+                text_of("\"", key, "\""));
   if (json.has("width")) d.width = side(json, "width", 0);
   if (json.has("height")) d.height = side(json, "height", 0);
   d.steps = json.get<int>("steps", d.steps);
@@ -125,11 +132,16 @@ std::int64_t size_unit(const Components& components) {
 }
 
 Request complete_common(const Components& components, const Defaults& defaults,
-                        PictureSize fallback, Request request) {
+                        PictureSize fallback, int max_sequence_length, Request request) {
   if (request.width == 0) request.width = defaults.width.value_or(fallback.width);
   if (request.height == 0) request.height = defaults.height.value_or(fallback.height);
   if (!request.true_cfg_scale) request.true_cfg_scale = defaults.true_cfg_scale;
   check_scales(request);
+  if (request.max_sequence_length == 0) request.max_sequence_length = max_sequence_length;
+  require(
+      request.max_sequence_length >= 1 && request.max_sequence_length <= qwen2_5_vl::kMaxTextRows,
+      ErrorCode::InvalidRequest, "max_sequence_length: wanted 1 ... ", qwen2_5_vl::kMaxTextRows,
+      " tokens, found ", request.max_sequence_length);
   complete_prompts(defaults, request);
   complete_steps(defaults, request);
   check_size(request, size_unit(components));
@@ -150,8 +162,10 @@ void check_prompts(const Components& components, qwen2_5_vl::PromptTemplate chat
           qwen2_5_vl::prompt_rows(components.text_encoder, *components.tokenizer, chat, prompts[i],
                                   images) -
           picture_rows;
-      require(rows <= qwen2_5_vl::kMaxTextRows, ErrorCode::InvalidRequest, what, " ", i + 1,
-              ": wanted at most ", qwen2_5_vl::kMaxTextRows, " tokens, found ", rows);
+      if (rows > request.max_sequence_length)
+        refuse(text_of(what, " ", i + 1, ": wanted at most ", request.max_sequence_length,
+                       " tokens, found ", rows),
+               text_of("--max-sequence-length allows up to ", qwen2_5_vl::kMaxTextRows));
     }
   };
   check(request.prompts, "prompt");

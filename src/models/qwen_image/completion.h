@@ -30,14 +30,15 @@ std::int64_t size_unit(const Components& components);
 /// negative prompts (as many as prompts when guidance is on, else as given), seeds (the first, or
 /// 0, plus the index), size, steps, scales, latents, sigmas.
 ///
-///   fallback  the size where neither request nor `defaults` has one
+///   fallback             the size where neither request nor `defaults` has one
+///   max_sequence_length  likewise
 ///
 /// Throws InvalidRequest; for sizes the hint names the nearest two that work.
 Request complete_common(const Components& components, const Defaults& defaults,
-                        PictureSize fallback, Request request);
+                        PictureSize fallback, int max_sequence_length, Request request);
 
-/// Throws InvalidRequest naming the first prompt that is longer than 1024 tokens, its pictures not
-/// counted.
+/// Throws InvalidRequest naming the first prompt of more tokens than the completed request's
+/// max_sequence_length, its pictures not counted. diffusers cuts those.
 void check_prompts(const Components& components, qwen2_5_vl::PromptTemplate chat,
                    std::span<const qwen2_5_vl::ImageGrid> images, const Request& request);
 

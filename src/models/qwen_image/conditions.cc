@@ -17,7 +17,9 @@ constexpr std::int64_t kStep = 32;  // pixels between sizes of condition picture
 constexpr std::int64_t kManyPictures = 64;
 
 constexpr std::array<Variant, 3> kVariants = {{
-    {.class_name = "QwenImagePipeline", .chat = qwen2_5_vl::PromptTemplate::TextToImage},
+    {.class_name = "QwenImagePipeline",
+     .chat = qwen2_5_vl::PromptTemplate::TextToImage,
+     .max_sequence_length = 512},
     {.class_name = "QwenImageEditPipeline",
      .chat = qwen2_5_vl::PromptTemplate::Edit,
      .least_pictures = 1,

@@ -18,6 +18,9 @@ struct Variant {
   /// encoder; 0: the text encoder gets what the autoencoder gets.
   std::int64_t vae_area = 1024 * 1024, text_area = 0;
   qwen2_5_vl::ImagePositions positions = qwen2_5_vl::ImagePositions::Grid;
+  /// Most tokens of a prompt where the request does not say. The classes of diffusers default to
+  /// 512, but those that edit never cut.
+  int max_sequence_length = qwen2_5_vl::kMaxTextRows;
 };
 
 /// The three classes of diffusers.

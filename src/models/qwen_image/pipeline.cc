@@ -44,7 +44,8 @@ Request QwenImagePipeline::complete(Request request) const {
     const Image& last = *request.images.back();
     fallback = size_near(variant_.vae_area, {last.width, last.height});
   }
-  Request made = complete_common(components_, defaults_, fallback, std::move(request));
+  Request made = complete_common(components_, defaults_, fallback, variant_.max_sequence_length,
+                                 std::move(request));
   scheduler_for(components_, made);  // throws what it cannot do
   check_prompts(components_, variant_.chat, condition_sizes(components_, variant_, made).grids,
                 made);

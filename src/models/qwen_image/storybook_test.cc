@@ -213,16 +213,27 @@ TEST(Storybook, RefusesWhatItCannotMakeAndSaysWhatItCould) {
   EXPECT_EQ(with([&](Request& r) { r.latents = it.test.random({1, 64, 64}); }).what, "accepted");
 }
 
-TEST(Storybook, RefusesAPromptOfMoreThan1024Tokens) {
+TEST(Storybook, RefusesAPromptOfMoreTokensThanTheLimit) {
   Storybook it;
   std::string prompt;
   for (int i = 0; i < 1100; ++i) prompt += "a cat ";
-  const Refusal refused = refusal(it, {.prompts = {"a cat", prompt}});
-  EXPECT_NE(refused.what.find("prompt 2: wanted at most 1024 tokens"), std::string::npos)
-      << refused.what;
+  const std::string middle = prompt.substr(0, 6 * 300);  // 601 tokens, and 5 of the template
+  const Refusal refused = refusal(it, {.prompts = {"a cat", middle}});
+  EXPECT_EQ(refused.what, "prompt 2: wanted at most 512 tokens, found 606");
+  EXPECT_EQ(refused.hint, "--max-sequence-length allows up to 1024");
+  EXPECT_EQ(refusal(it, {.prompts = {middle}, .max_sequence_length = 606}).what, "accepted");
+  EXPECT_EQ(refusal(it, {.prompts = {middle}, .max_sequence_length = 605}).what,
+            "prompt 1: wanted at most 605 tokens, found 606");
+  EXPECT_EQ(refusal(it, {.prompts = {prompt}, .max_sequence_length = 1024})
+                .what.find("prompt 1: wanted at most 1024 tokens"),
+            0u);
   EXPECT_EQ(refusal(it, {.prompts = {"a cat"}, .negative_prompts = {prompt}})
                 .what.find("negative prompt 1"),
             0u);
+  for (const int limit : {-1, 1025})
+    EXPECT_EQ(refusal(it, {.prompts = {"a cat"}, .max_sequence_length = limit})
+                  .what.find("max_sequence_length"),
+              0u);
 }
 
 }  // namespace
