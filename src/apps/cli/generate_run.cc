@@ -10,8 +10,6 @@
 #include "apps/cli/run_clock.h"
 #include "apps/cli/terminal_picture.h"
 #include "io/safetensors.h"
-#include "tensor/copy.h"
-#include "tensor/host_device.h"
 
 namespace annulus::cli {
 
@@ -20,6 +18,18 @@ namespace {
 ImageOptions image_options(const GenerateOptions& options, const Json& metadata) {
   return {
       .quality = options.quality, .lossless = options.quality == 100, .text = image_text(metadata)};
+}
+
+// The file, in a folder that is there.
+std::filesystem::path in_its_folder(std::filesystem::path file) {
+  std::error_code failed;
+  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), failed);
+  require(
+      !failed,
+      failed == std::errc::no_space_on_device ? ErrorCode::StorageFull : ErrorCode::InvalidRequest,
+      "--output: wanted a folder that can be made, found ", failed.message(), " (",
+      file.parent_path().string(), ")");
+  return file;
 }
 
 // One engine run's worth of jobs and how it goes.
@@ -34,25 +44,16 @@ class Run {
         summary_(summary),
         line_(std::cerr, form(options)) {}
 
-  void make(std::span<const Job> jobs) {
-    Request request = request_of(engine_, jobs.front());
-    for (const Job& job : jobs.subspan(1)) {
-      const Request other = request_of(engine_, job);
-      request.prompts.push_back(other.prompts.front());
-      request.negative_prompts.insert(request.negative_prompts.end(),
-                                      other.negative_prompts.begin(), other.negative_prompts.end());
-      request.seeds.push_back(other.seeds.front());
-    }
-    for (const Job& job : jobs)
+  void make(const JobBatch& batch) {
+    for (const Job& job : batch.jobs)
       if (!job.seed_given && !options_.quiet) std::cerr << "annulus: seed " << job.seed << '\n';
-    line_.picture(jobs.front().index, count_);
-    const Request completed = engine_.complete(request);
-    const Result result = engine_.run(completed, progress(jobs, completed));
+    line_.picture(batch.jobs.front().index, count_);
+    const Result result = engine_.run(batch.request, progress(batch.jobs, batch.request));
     line_.clear();
     add_costs(result.costs);
     const StopWatch writing;
-    for (std::size_t i = 0; i < jobs.size(); ++i)
-      write(jobs[i], completed, result, static_cast<int>(i));
+    for (std::size_t i = 0; i < batch.jobs.size(); ++i)
+      write(batch.jobs[i], batch.request, result, static_cast<int>(i));
     summary_.seconds.write += writing.seconds();
   }
 
@@ -72,7 +73,7 @@ class Run {
     made.cancelled = stop_;
     made.preview = [this, jobs, &completed](int index, int step, const Image& image) {
       const Job& job = jobs[static_cast<std::size_t>(index)];
-      std::filesystem::path file = output_path(job, job.options.output);
+      std::filesystem::path file = in_its_folder(output_path(job, job.options.output));
       file.replace_filename(
           text_of(file.stem().string(), ".step-", step, file.extension().string()));
       line_.clear();
@@ -101,17 +102,21 @@ class Run {
   void write(const Job& job, const Request& completed, const Result& result, int index) {
     const Image& image = result.images[static_cast<std::size_t>(index)];
     const Json metadata = metadata_json(engine_, job, completed, index);
-    const std::filesystem::path file = write_image(
-        output_path(job, job.options.output), image, image_options(job.options, metadata),
-        job.options.overwrite ? IfExists::Replace : IfExists::Number);
+    const std::filesystem::path file =
+        write_image(in_its_folder(output_path(job, job.options.output)), image,
+                    image_options(job.options, metadata),
+                    job.options.overwrite ? IfExists::Replace : IfExists::Number);
     if (!job.options.save_latents.empty())
-      write_safetensors(output_path(job, job.options.save_latents.string()),
+      write_safetensors(in_its_folder(output_path(job, job.options.save_latents.string())),
                         {{"latents", result.latents.slice(0, index, index + 1)}});
     if (options_.json != "-") std::cout << file.string() << std::endl;
     if (options_.show == Choice::On ||
         (options_.show == Choice::Auto && !options_.quiet && isatty(STDERR_FILENO) != 0))
       show_picture(std::cerr, image, 48, terminal_graphics());
     summary_.outputs.push_back({file, job, completed});
+    Request& kept = summary_.outputs.back().request;
+    kept.images.clear();  // a long run has many
+    kept.latents.reset();
   }
 
   Engine& engine_;
@@ -121,21 +126,6 @@ class Run {
   RunSummary& summary_;
   ProgressLine line_;
 };
-
-// May these two be made in one batch?
-bool alike(const Job& a, const Job& b) {
-  const GenerateOptions &x = a.options, &y = b.options;
-  return x.width == y.width && x.height == y.height && x.steps == y.steps &&
-         x.guidance_scale == y.guidance_scale && x.true_cfg_scale == y.true_cfg_scale &&
-         x.strength == y.strength && x.images == y.images && x.latents.empty() &&
-         y.latents.empty() && x.negative_prompt.has_value() == y.negative_prompt.has_value();
-}
-
-Tensor read_latents(const std::filesystem::path& path, Engine& engine) {
-  const SafetensorsFile file = SafetensorsFile::open(path, ErrorCode::InvalidRequest);
-  const Context ctx = engine.context();
-  return cast(ctx.stream, file.tensor("latents", ctx.device), ctx.wide);
-}
 
 }  // namespace
 
@@ -162,52 +152,19 @@ EngineConfig engine_config(const GenerateOptions& options, const ParallelPlan& p
   return config;
 }
 
-Request request_of(Engine& engine, const Job& job) {
-  const GenerateOptions& options = job.options;
-  Request request;
-  request.task = options.images.empty() ? Task::TextToImage : Task::ImageEdit;
-  request.prompts = {job.prompt};
-  if (options.negative_prompt) request.negative_prompts = {*options.negative_prompt};
-  request.seeds = {job.seed};
-  for (const std::filesystem::path& image : options.images)
-    request.images.push_back(std::make_shared<const Image>(read_image(image)));
-  request.width = options.width.value_or(0);
-  request.height = options.height.value_or(0);
-  request.steps = options.steps.value_or(0);
-  request.guidance_scale = options.guidance_scale;
-  request.true_cfg_scale = options.true_cfg_scale;
-  request.strength = options.strength;
-  if (!options.latents.empty()) request.latents = read_latents(options.latents, engine);
-  request.vae_tiling = options.vae_tiling == Choice::Auto ? Request::VaeTiling::Auto
-                       : options.vae_tiling == Choice::On ? Request::VaeTiling::On
-                                                          : Request::VaeTiling::Off;
-  request.preview_every = options.preview_every;
-  return request;
-}
-
-Request completed_request(Engine& engine, const Job& job) {
-  return at_line(job.where, [&] { return engine.complete(request_of(engine, job)); });
-}
-
 RunSummary run_jobs(Engine& engine, const GenerateOptions& options, const std::vector<Job>& jobs,
                     double load_seconds, const std::function<bool()>& stop) {
   RunSummary summary;
   summary.seconds.load = load_seconds;
-  // Every request is checked before the first is run: a mistake in line 900 should not cost 899
-  // pictures.
-  for (const Job& job : jobs) {
-    const Request completed = completed_request(engine, job);
-    summary.predicted_peak =
-        std::max(summary.predicted_peak, engine.pipeline().predict_memory(completed).peak);
-  }
+  ConditionPictures pictures;
+  CheckedJobs checked = check_jobs(engine, jobs, options.batch_size, pictures);
+  print_warnings(std::cerr, checked);
+  summary.predicted_peak = checked.predicted_peak;
   Run run(engine, options, jobs.size(), stop, summary);
-  for (std::size_t begin = 0; begin < jobs.size();) {
-    std::size_t end = begin + 1;
-    while (end < jobs.size() && end - begin < static_cast<std::size_t>(options.batch_size) &&
-           alike(jobs[begin], jobs[end]))
-      ++end;
-    run.make(std::span(jobs).subspan(begin, end - begin));
-    begin = end;
+  for (JobBatch& batch : checked.batches) {
+    fetch_inputs(engine, batch, pictures);
+    run.make(batch);
+    batch.request = {};
   }
   summary.seconds.total = seconds_since_process_start();
   return summary;

@@ -4,8 +4,7 @@
 
 #include <functional>
 
-#include "apps/cli/jobs.h"
-#include "engine/engine.h"
+#include "apps/cli/job_requests.h"
 
 namespace annulus::cli {
 
@@ -40,11 +39,5 @@ struct RunSummary {
 /// Cancelled after the step in which `stop` said so; files written by then stay.
 RunSummary run_jobs(Engine& engine, const GenerateOptions& run, const std::vector<Job>& jobs,
                     double load_seconds, const std::function<bool()>& stop);
-
-/// The completed request of one job alone (for --dry-run, and what run_jobs joins into batches).
-Request request_of(Engine& engine, const Job& job);
-
-/// That with the model's defaults, checked. An error names the line of the batch.
-Request completed_request(Engine& engine, const Job& job);
 
 }  // namespace annulus::cli

@@ -23,7 +23,7 @@ std::optional<Json> whole_picture(const std::filesystem::path& file) {
   }
 }
 
-bool is_finished(Engine& engine, const Job& job) {
+bool is_finished(Engine& engine, const Job& job, ConditionPictures& pictures) {
   require(job.seed_given || job.options.output.find("{seed}") == std::string::npos,
           ErrorCode::InvalidRequest,
           "--resume: wanted a seed, or an --output without {seed}, found neither for \"",
@@ -32,7 +32,7 @@ bool is_finished(Engine& engine, const Job& job) {
   if (!std::filesystem::exists(file)) return false;
   const std::optional<Json> stored = whole_picture(file);
   if (!stored) return false;
-  const Request completed = completed_request(engine, job);
+  const Request completed = completed_request(engine, job, pictures);
   return same_settings(*stored, metadata_json(engine, job, completed, 0), job.seed_given);
 }
 
@@ -40,7 +40,8 @@ bool is_finished(Engine& engine, const Job& job) {
 
 void skip_finished(Engine& engine, std::vector<Job>& jobs, std::ostream& out) {
   const std::size_t all = jobs.size();
-  std::erase_if(jobs, [&](const Job& job) { return is_finished(engine, job); });
+  ConditionPictures pictures;
+  std::erase_if(jobs, [&](const Job& job) { return is_finished(engine, job, pictures); });
   out << "annulus: " << all - jobs.size() << " of " << all << " pictures are there already\n";
 }
 
