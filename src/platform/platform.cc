@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/parallel_for.h"
 #include "platform/cpu/cpu_platform.h"
 #include "platform/reference/reference_platform.h"
 
@@ -18,6 +19,8 @@ constexpr std::array<PlatformEntry, 2> kPlatforms = {{
     {"reference", false, always_there, make_reference_platform},
 }};
 
+constexpr int kThreadsPerCore = 16;  // more only wait for each other, for minutes
+
 std::string known_names() {
   std::string names;
   for (const PlatformEntry& entry : kPlatforms)
@@ -32,6 +35,10 @@ std::span<const PlatformEntry> platforms() noexcept {
 }
 
 std::unique_ptr<Platform> make_platform(std::string_view name, const PlatformOptions& options) {
+  const int cores = available_cores(), most = kThreadsPerCore * cores;
+  require(options.threads <= most, ErrorCode::InvalidRequest, "threads: wanted at most ", most,
+          " (", kThreadsPerCore, " for each of the ", cores, " cores of this process), found ",
+          options.threads);
   std::string absent;
   for (const PlatformEntry& entry : kPlatforms) {
     if (name.empty() ? !entry.listed : name != entry.name) continue;

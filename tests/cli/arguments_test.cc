@@ -1,5 +1,6 @@
 // Wrong arguments: status 2, one error line that names what was wanted and found, at most one hint.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -18,10 +19,8 @@ void expect_one_error(const Finished& run, int status, const std::string& part,
   EXPECT_EQ(run.out, "");
 }
 
-TEST(Arguments, NoCommandPrintsHelpAndIsStatus2) {
-  const Finished run = run_program({});
-  EXPECT_EQ(run.status, 2);
-  EXPECT_NE(run.err.find("generate"), std::string::npos);
+TEST(Arguments, NoCommandIsAnErrorThatNamesThem) {
+  expect_one_error(run_program({}), 2, "command: wanted generate, info", "`annulus --help`");
 }
 
 TEST(Arguments, HelpAndVersionGoToStdout) {
@@ -82,8 +81,28 @@ TEST(Arguments, AnOptionGivenTwiceIsAnError) {
                    "--steps");
 }
 
-TEST(Arguments, AnOptionWithoutItsValueIsAnError) {
-  expect_one_error(run_program({"generate", "a cat", "--steps"}), 2, "--steps");
+TEST(Arguments, WhatIsMissingIsNamed) {
+  expect_one_error(run_program({"generate", "a cat", "--steps"}), 2,
+                   "--steps: wanted a value, found none");
+  expect_one_error(run_program({"bench"}), 2, "annulus bench: wanted what, found none");
+  expect_one_error(run_program({"attention", "in.safetensors"}), 2,
+                   "annulus attention: wanted --output, found none");
+}
+
+TEST(Arguments, FilesThatAreNoneAreRefused) {
+  expect_one_error(run_program({"generate", "a cat", "--model", ""}), 2,
+                   "--model: wanted a folder, found an empty name");
+  const ScratchFolder folder;
+  ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
+  for (const std::string option : {"--batch", "--prompt-file"})
+    for (const std::string file : {std::string("/"), (folder / "fifo").string()})
+      expect_one_error(run_program({"generate", option, file}), 2,
+                       option + ": wanted a regular file");
+}
+
+TEST(Arguments, MoreThreadsThanCoresCanRunAreRefused) {
+  expect_one_error(run_program({"generate", "a cat", "--threads", "4096"}), 2,
+                   "threads: wanted at most");
 }
 
 TEST(Arguments, UnknownPlatformNamesTheKnownOnes) {

@@ -98,6 +98,29 @@ TEST_F(BadInput, AConfigurationThatContradictsTheWeights) {
                3, {"transformer_blocks"});
 }
 
+TEST_F(BadInput, ASchedulerThatCannotShiftOrIsForAnotherKindOfModel) {
+  const auto change = [&](const std::string& from, const std::string& to) {
+    return with_damage([&](const auto& model) {
+      const auto file = model / "scheduler/scheduler_config.json";
+      std::string text = read_text(file);
+      ASSERT_NE(text.find(from), std::string::npos) << text;
+      write_text(file, text.replace(text.find(from), from.size(), to));
+    });
+  };
+  expect_error(change("\"max_image_seq_len\": 8192", "\"max_image_seq_len\": 256"), 3,
+               {"max_image_seq_len", "scheduler_config.json"});
+  std::filesystem::remove_all(folder / "model");
+  expect_error(change("\"FlowMatchEulerDiscreteScheduler\"", "\"EulerDiscreteScheduler\""), 4,
+               {"EulerDiscreteScheduler", "scheduler_config.json"});
+}
+
+TEST_F(BadInput, AKeyThatTheDefaultsOfAFolderDoNotHave) {
+  expect_error(with_damage([](const auto& model) {
+                 write_text(model / "annulus.json", "{\"defaults\": {\"stepz\": 3}}");
+               }),
+               3, {"stepz", "annulus.json"});
+}
+
 TEST_F(BadInput, APipelineThatIsUnknown) {
   expect_error(with_damage([](const auto& model) {
                  std::string text = read_text(model / "model_index.json");
@@ -123,6 +146,31 @@ TEST_F(BadInput, WeightsThatAreNotNumbersNameStageAndStep) {
   expect_error(run, 8, {"denoise", "step"});
 }
 
+// Sets the first value of a bf16 tensor.
+void set_first(std::string& bytes, const std::string& tensor, std::uint16_t bits) {
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const std::string offsets = "\"data_offsets\":[";
+  const std::size_t at = bytes.find(offsets, bytes.find('"' + tensor + '"')) + offsets.size();
+  std::memcpy(bytes.data() + 8 + header + std::stoull(bytes.substr(at, 20)), &bits, sizeof bits);
+}
+
+TEST_F(BadInput, InfinityInTheDecoderIsNoSaturatedPicture) {
+  const std::string vae = "vae/diffusion_pytorch_model.safetensors";
+  copy_storybook(folder / "model");
+  const std::string whole = read_text(folder / "model" / vae);
+  for (const std::uint16_t bits : {0x7f80, 0xff80, 0x7fc1}) {
+    std::string bytes = whole;
+    set_first(bytes, "decoder.conv_out.bias", bits);
+    write_text(folder / "model" / vae, bytes);
+    for (const std::string dtype : {"f32", "bf16"})
+      for (const std::string tiling : {"on", "off"})
+        expect_error(generate("a cat", {"--model", (folder / "model").string(), "--dtype", dtype,
+                                        "--vae-tiling", tiling}),
+                     8, {"decode", "NaN or Inf"});
+  }
+}
+
 TEST_F(BadInput, ASizeThatTheModelCannotMakeNamesTheNearestTwo) {
   const Finished run = generate("a cat", {"--size", "120x128"});
   expect_error(run, 2, {"120", "hint: ", "112", "128"});
@@ -131,7 +179,17 @@ TEST_F(BadInput, ASizeThatTheModelCannotMakeNamesTheNearestTwo) {
 TEST_F(BadInput, APromptOverTheLimit) {
   std::string prompt;
   for (int i = 0; i < 3000; ++i) prompt += "cat ";
-  expect_error(generate(prompt, {}), 2, {"prompt", "1024"});
+  expect_error(generate(prompt, {}), 2,
+               {"prompt 1: wanted at most 512 tokens", "hint: --max-sequence-length", "1024"});
+  expect_error(generate(prompt, {"--max-sequence-length", "1024"}), 2, {"at most 1024 tokens"});
+  expect_error(generate("a cat", {"--max-sequence-length", "1025"}), 2, {"1025"});
+  prompt.resize(4 * 600);
+  expect_error(generate(prompt, {}), 2, {"prompt 1: wanted at most 512 tokens"});
+  expect_error(generate("a cat", {"--negative-prompt", prompt}), 2, {"negative prompt 1"});
+  EXPECT_EQ(generate(prompt, {"--max-sequence-length", "1024"}).status, 0);
+  const Finished again = run_program({"generate", "--from", (folder / "x.png").string(), "--quiet",
+                                      "--output", (folder / "y.png").string()});
+  EXPECT_EQ(again.status, 0) << again.err;
 }
 
 TEST_F(BadInput, TooLargeAPictureIsRefusedBeforeMemoryIsTaken) {

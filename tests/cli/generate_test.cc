@@ -169,6 +169,15 @@ TEST(Generate, APromptMayFollowAnyOption) {
   EXPECT_EQ(run.out, "0.png\n1.png\n") << run.err;
 }
 
+TEST(Generate, PromptsKeepTheirOrderWithAndWithoutAName) {
+  const ScratchFolder folder;
+  const Finished run =
+      run_program({"generate", "--prompt", "one", "two", "--size", "32x32", "--prompt=three",
+                   "--steps", "2", "--seed", "1", "--quiet", "four", "--output", "{prompt}.png"},
+                  {.folder = folder.path()});
+  EXPECT_EQ(run.out, "one.png\ntwo.png\nthree.png\nfour.png\n") << run.err;
+}
+
 TEST(Generate, PromptFileAndBatchMakeOnePicturePerLine) {
   const ScratchFolder folder;
   write_text(folder / "prompts.txt", "a cat\n\na red star\n");
@@ -238,12 +247,57 @@ TEST(Generate, BatchLinesThatAreWrongAreNamedBeforeAnythingIsDrawn) {
   }
 }
 
+TEST(Generate, ANegativePromptWithoutGuidanceIsWarnedOf) {
+  const std::string warning = "annulus: warning: --negative-prompt changes nothing";
+  const auto errors = [](const std::string& scale) {
+    return run_program({"generate", "a cat", "--negative-prompt", "x", "--dry-run",
+                        "--true-cfg-scale", scale})
+        .err;
+  };
+  EXPECT_NE(errors("1").find(warning), std::string::npos);
+  EXPECT_EQ(errors("2").find(warning), std::string::npos);
+}
+
+TEST(Generate, FoldersAreMadeWhenAPictureIsWrittenAndNotBefore) {
+  const ScratchFolder folder;
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"--dry-run"}, {"--size", "20x20"}})
+    run_program(quick("a cat",
+                      [&] {
+                        std::vector<std::string> words = {"--output", "deep/down/x.png"};
+                        words.insert(words.end(), more.begin(), more.end());
+                        return words;
+                      }()),
+                {.folder = folder.path()});
+  EXPECT_FALSE(std::filesystem::exists(folder / "deep"));
+  const Finished run = run_program(
+      quick("a cat", {"--output", "deep/down/x.png", "--save-latents", "l/x.safetensors"}),
+      {.folder = folder.path()});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(files_in(folder.path()),
+            (std::vector<std::string>{"deep/down/x.png", "l/x.safetensors"}));
+}
+
 TEST(Generate, DryRunWritesNothing) {
   const ScratchFolder folder;
   const Finished run = run_program({"generate", "a cat", "--dry-run"}, {.folder = folder.path()});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_NE(run.out.find("MB of memory"), std::string::npos) << run.out;
   EXPECT_TRUE(files_in(folder.path()).empty());
+}
+
+TEST(Doctor, NamesEveryLibraryWithItsVersion) {
+  const Finished text = run_program({"doctor"});
+  ASSERT_EQ(text.status, 0) << text.err;
+  const ScratchFolder folder;
+  ASSERT_EQ(run_program({"doctor", "--json", "d.json"}, {.folder = folder.path()}).status, 0);
+  const Json libraries = Json::read(folder / "d.json", ErrorCode::InvalidRequest)["libraries"];
+  for (const char* name :
+       {"oneDNN", "threads", "MPI", "PCRE2", "libpng", "libjpeg", "libwebp", "utf8proc"}) {
+    const auto version = libraries.get<std::string>(name);
+    EXPECT_FALSE(version.empty()) << name;
+    EXPECT_NE(text.out.find(std::string(name) + " " + version), std::string::npos) << text.out;
+  }
 }
 
 TEST(Generate, TheReportHasWhatTheContractSays) {
@@ -262,6 +316,23 @@ TEST(Generate, TheReportHasWhatTheContractSays) {
   EXPECT_GT(report["flop"].get<double>("denoise"), 1e6);
   for (const char* key : {"peak_resident", "predicted_peak", "weights_mapped", "allocator_peak"})
     EXPECT_GT(report["bytes"].get<double>(key), 0) << key;
+}
+
+TEST(Generate, PredictedMemoryIsThatOfTheBatchesThatAreMade) {
+  const auto bytes = [](const std::string& size, const std::vector<std::string>& more) {
+    const ScratchFolder folder;
+    std::vector<std::string> words = {"generate", "a cat",        "--count", "6",      "--size",
+                                      "192x192",  "--steps",      "2",       "--seed", "1",
+                                      "--quiet",  "--batch-size", size,      "--json", "r.json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Finished run = run_program(words, {.folder = folder.path()});
+    EXPECT_EQ(run.status, 0) << run.err;
+    return Json::read(folder / "r.json", ErrorCode::InvalidRequest)["bytes"];
+  };
+  const double one = bytes("1", {"--dry-run"}).get<double>("predicted_peak"),
+               six = bytes("6", {"--dry-run"}).get<double>("predicted_peak");
+  EXPECT_GT(six, one);
+  EXPECT_EQ(bytes("6", {}).get<double>("predicted_peak"), six);
 }
 
 TEST(Generate, ExplainNamesEveryChoiceAndRefusal) {

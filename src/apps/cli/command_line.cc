@@ -18,11 +18,26 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-// CLI11 says "--steps: Argument required ..."; ours say what was wanted and found.
 std::string in_one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && text.back() == ' ') text.pop_back();
   return text;
+}
+
+// What CLI11 says in its own words.
+std::string wanted_and_found(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string text = in_one_line(error.what());
+  // "--output is required"
+  if (error.get_name() == "RequiredError")
+    return text_of(app.get_name(), ": wanted ", text.substr(0, text.find(' ')), ", found none");
+  // "--seed: 1 required N missing"
+  if (error.get_name() == "ArgumentMismatch" && text.ends_with("missing"))
+    return text_of(text.substr(0, text.find(':')), ": wanted a value, found none");
+  return text_of("arguments: wanted those of `", app.get_name(), "`, found: ", text);
+}
+
+std::string help_hint(const CLI::App& app) {
+  return text_of("`", app.get_name(), " --help` lists them");
 }
 
 }  // namespace
@@ -45,10 +60,7 @@ Parsed parse(CLI::App& app, const Arguments& arguments) {
     std::cout << app.help();
     return Parsed::HelpShown;
   } catch (const CLI::ParseError& error) {
-    throw Error(ErrorCode::InvalidRequest,
-                text_of("arguments: wanted those of `", app.get_name(),
-                        "`, found: ", in_one_line(error.what())),
-                text_of("`", app.get_name(), " --help` lists them"));
+    throw Error(ErrorCode::InvalidRequest, wanted_and_found(app, error), help_hint(app));
   }
   if (all) {
     std::cout << app.help();
@@ -62,8 +74,7 @@ Parsed parse(CLI::App& app, const Arguments& arguments) {
     throw Error(ErrorCode::InvalidRequest,
                 text_of(name.starts_with('-') ? "unknown option" : "arguments",
                         ": wanted an option of `", app.get_name(), "`, found ", name),
-                near.empty() ? text_of("`", app.get_name(), " --help` lists them")
-                             : text_of("did you mean ", near, "?"));
+                near.empty() ? help_hint(app) : text_of("did you mean ", near, "?"));
   }
   return Parsed::Run;
 }

@@ -1,7 +1,10 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <iostream>
+#include <map>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/default_model.h"
@@ -51,8 +54,20 @@ void bind_settings(CLI::App& app, bool all, std::vector<GivenSetting>& given) {
   }
 }
 
-GenerateOptions resolve(const std::vector<GivenSetting>& given,
-                        const std::vector<std::string>& prompts) {
+// Prompts with and without a name, in the order of the command line.
+std::vector<GivenSetting> given_prompts(const CLI::App& app) {
+  const Setting* setting = find_setting("prompt");
+  std::map<const CLI::Option*, std::size_t> seen;
+  std::vector<GivenSetting> prompts;
+  for (const CLI::Option* option : app.parse_order())
+    if (option == app["PROMPT"] || option == app["--prompt"])
+      prompts.push_back({setting, option->results().at(seen[option]++)});
+  return prompts;
+}
+
+GenerateOptions resolve(const CLI::App& app, std::vector<GivenSetting> given) {
+  std::erase_if(given, [](const GivenSetting& one) { return one.setting->name == "prompt"; });
+  for (const GivenSetting& prompt : given_prompts(app)) given.push_back(prompt);
   GenerateOptions options;
   GenerateOptions told;  // to see whether --from is there
   apply_settings(given, told);
@@ -60,17 +75,23 @@ GenerateOptions resolve(const std::vector<GivenSetting>& given,
     apply_settings(settings_of(read_metadata_settings(told.from), told.from.string(), false),
                    options);
   apply_settings(given, options);
-  if (!prompts.empty()) {
-    const bool named = std::any_of(given.begin(), given.end(), [](const GivenSetting& one) {
-      return one.setting->name == "prompt";
-    });
-    if (!named) options.prompts.clear();
-    options.prompts.insert(options.prompts.end(), prompts.begin(), prompts.end());
-  }
   const bool by_name =
       options.model == kDefaultModelName && !std::filesystem::exists(options.model);
   if (options.model.empty() || by_name) options.model = default_model();
   return options;
+}
+
+// Folders are made when a picture is written, below one that exists.
+void check_folder_of(const std::filesystem::path& file) {
+  std::error_code ignored;
+  std::filesystem::path folder = file.parent_path();
+  while (!folder.empty() && !std::filesystem::exists(folder, ignored))
+    folder = folder.parent_path();
+  if (folder.empty()) folder = ".";
+  require(
+      std::filesystem::is_directory(folder, ignored) && ::access(folder.c_str(), W_OK | X_OK) == 0,
+      ErrorCode::InvalidRequest, "--output: wanted a folder that may be written, found none (",
+      folder.string(), ")");
 }
 
 // Mistakes that need no model to be seen, before a model is loaded.
@@ -79,13 +100,7 @@ void check_outputs(const GenerateOptions& options, const std::vector<Job>& jobs)
   for (const Job& job : jobs) {
     const std::filesystem::path file = output_path(job, job.options.output);
     image_format_of(file);
-    if (file.has_parent_path()) {
-      std::error_code failed;
-      std::filesystem::create_directories(file.parent_path(), failed);
-      require(!failed, ErrorCode::InvalidRequest,
-              "--output: wanted a folder that can be made, found ", failed.message(), " (",
-              file.parent_path().string(), ")");
-    }
+    check_folder_of(file);
     if (!job.options.save_latents.empty() &&
         output_path(job, job.options.save_latents.string()) == job.options.save_latents)
       ++latents_names;
@@ -95,22 +110,22 @@ void check_outputs(const GenerateOptions& options, const std::vector<Job>& jobs)
           " pictures, found ", options.save_latents.string());
 }
 
-// Checks every job and returns the most memory that one needs; says so on `out`.
-std::size_t dry_run(std::ostream& out, Engine& engine, const std::vector<Job>& jobs) {
-  std::size_t most = 0;
-  for (const Job& job : jobs) {
-    const Request completed = completed_request(engine, job);
-    const MemoryPrediction memory = engine.pipeline().predict_memory(completed);
-    most = std::max(most, memory.peak);
-    if (job.index == 0)
-      out << engine.model_class() << ", " << completed.width << "x" << completed.height
-          << " pixels, " << completed.steps << " steps, " << name_of(engine.dtype()) << " on "
-          << engine.platform().name() << " (" << engine.platform().description() << ")\n";
+// Checks every job and returns the most memory that one batch of them needs; says so on `out`.
+std::size_t dry_run(std::ostream& out, Engine& engine, const std::vector<Job>& jobs,
+                    int batch_size) {
+  ConditionPictures pictures;
+  const CheckedJobs checked = check_jobs(engine, jobs, batch_size, pictures);
+  print_warnings(std::cerr, checked);
+  if (!jobs.empty()) {
+    const Request& first = checked.batches.front().request;
+    out << engine.model_class() << ", " << first.width << "x" << first.height << " pixels, "
+        << first.steps << " steps, " << name_of(engine.dtype()) << " on "
+        << engine.platform().name() << " (" << engine.platform().description() << ")\n";
   }
   out << jobs.size() << (jobs.size() == 1 ? " picture" : " pictures") << ", "
-      << engine.weights_mapped() / 1000000 << " MB of weights, " << most / 1000000
+      << engine.weights_mapped() / 1000000 << " MB of weights, " << checked.predicted_peak / 1000000
       << " MB of memory at most, " << engine.platform().free_memory() / 1000000 << " MB free\n";
-  return most;
+  return checked.predicted_peak;
 }
 
 void warn_of_adapters(const Engine& engine) {
@@ -133,7 +148,8 @@ void generate(Engine& engine, const GenerateOptions& options, std::vector<Job> j
   RunSummary summary;
   if (options.dry_run) {
     // A report on stdout stands alone.
-    summary.predicted_peak = dry_run(options.json == "-" ? std::cerr : std::cout, engine, jobs);
+    summary.predicted_peak =
+        dry_run(options.json == "-" ? std::cerr : std::cout, engine, jobs, options.batch_size);
   } else {
     summary = run_jobs(engine, options, jobs, load_seconds, stop);
   }
@@ -177,7 +193,7 @@ void generate_on_ranks(const GenerateOptions& options, RankProcess& process, Com
 
 int run_generate(const Arguments& arguments) {
   std::vector<GivenSetting> given;
-  std::vector<std::string> prompts;
+  std::vector<std::string> prompts;  // those without a name: given_prompts has all
   CLI::App app("Pictures from prompts, with a model folder in diffusers' layout.",
                "annulus generate");
   app.add_option("PROMPT", prompts, "what to draw: one picture for each");
@@ -193,7 +209,7 @@ int run_generate(const Arguments& arguments) {
         *place, arguments,
         [&] {
           if (parse(app, arguments) == Parsed::HelpShown) return Parsed::HelpShown;
-          options = resolve(given, prompts);
+          options = resolve(app, given);
           return Parsed::Run;
         },
         [&] { return comm_options(options); },
@@ -204,7 +220,7 @@ int run_generate(const Arguments& arguments) {
   if (parse(app, arguments) == Parsed::HelpShown) return 0;
   catch_interrupts();
   try {
-    const GenerateOptions options = resolve(given, prompts);
+    const GenerateOptions options = resolve(app, given);
     const int ranks = resolve_plan(plan_request(options)).ranks();
     if (ranks == 1) {
       generate_alone(options);

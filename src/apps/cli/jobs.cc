@@ -14,6 +14,11 @@ constexpr std::size_t kMostJobs = 1000000;
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;  // bytes
 
 std::vector<std::string> read_lines(const std::filesystem::path& file, const char* option) {
+  std::error_code ignored;  // of one that is not there: reading it fails
+  const std::filesystem::file_status status = std::filesystem::status(file, ignored);
+  require(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status),
+          ErrorCode::InvalidRequest, option, ": wanted a regular file, found another thing (",
+          file.string(), ")");
   std::ifstream in(file);
   require(in.good(), ErrorCode::NotFound, option, ": wanted a file that can be read, found none (",
           file.string(), ")");

@@ -26,6 +26,8 @@ constexpr std::array<Command, 6> kCommands = {{
     {"bench", "WHAT", "measured rates: peak, attention, linear, block", run_bench},
 }};
 
+constexpr std::string_view kNames = "generate, info, plan, doctor, attention or bench";
+
 void print_help(std::ostream& out) {
   out << "annulus " << version() << ": pictures from open diffusion models, without Python\n\n"
       << "usage: annulus COMMAND [OPTION...]\n\n";
@@ -45,10 +47,9 @@ std::string version() {
 }
 
 int run_program(const Arguments& arguments) {
-  if (arguments.empty()) {
-    print_help(std::cerr);
-    return 2;
-  }
+  if (arguments.empty())
+    throw Error(ErrorCode::InvalidRequest, text_of("command: wanted ", kNames, ", found none"),
+                "`annulus --help` describes them");
   const std::string& name = arguments.front();
   if (name == "--help" || name == "-h" || name == "help" || name == "--help-all") {
     print_help(std::cout);
@@ -65,8 +66,7 @@ int run_program(const Arguments& arguments) {
   }
   const std::string near = nearest(name, names);
   throw Error(ErrorCode::InvalidRequest,
-              text_of("command: wanted generate, info, plan, doctor, attention or bench, found \"",
-                      name, "\""),
+              text_of("command: wanted ", kNames, ", found \"", name, "\""),
               near.empty() ? "annulus --help describes them"
                            : text_of("did you mean `annulus ", near, "`?"));
 }

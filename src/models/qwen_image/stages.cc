@@ -122,12 +122,22 @@ PatchGrid target_grid(const Components& components, const Request& request) {
 std::unique_ptr<Scheduler> scheduler_for(const Components& components, const Request& request) {
   const Json& config = components.scheduler_config;
   std::unique_ptr<Scheduler> scheduler = load_scheduler(config);
+  const std::string_view name = scheduler->class_name();
+  require(
+      name != "EulerDiscreteScheduler" && (name != "DPMSolverMultistepScheduler" ||
+                                           config.get<bool>("use_dynamic_shifting", false)),
+      ErrorCode::Unsupported,
+      "scheduler: wanted one that takes sigmas and a shift, as FlowMatchEulerDiscreteScheduler, "
+      "found ",
+      name, " (", config.where(), ")");
   const ShiftRange usual;
   const ShiftRange range = {
       .base_image_seq_len = config.get<double>("base_image_seq_len", usual.base_image_seq_len),
       .max_image_seq_len = config.get<double>("max_image_seq_len", usual.max_image_seq_len),
       .base_shift = config.get<double>("base_shift", usual.base_shift),
       .max_shift = config.get<double>("max_shift", usual.max_shift)};
+  if (range.max_image_seq_len == range.base_image_seq_len)
+    config["max_image_seq_len"].fail("another length than base_image_seq_len");
   const int steps = request.steps;
   std::vector<double> sigmas(request.sigmas.begin(), request.sigmas.end());
   const double step = steps > 1 ? (1.0 / steps - 1.0) / (steps - 1) : 0;
