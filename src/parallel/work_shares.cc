@@ -159,11 +159,15 @@ double WorkShares::to_rows_bytes(int rank) const noexcept {
 }
 
 double WorkShares::copied_bytes(int rank) const noexcept {
-  const int others = plan_.ulysses - 1;
-  double bytes = plan_.ring > 1 ? message_bytes(rank / plan_.ulysses) : 0;  // to where others read
+  const int others = plan_.ulysses - 1, position = rank / plan_.ulysses;
+  double packed = plan_.ring > 1 ? message_bytes(position) : 0;  // to where others read
   if (others > 0)  // packed and unpacked on both ways, its own part moved once
-    bytes += (2 * others + 1) * (to_heads_bytes(rank) + to_rows_bytes(rank));
-  return 2 * bytes;  // read and written
+    packed += (2 * others + 1) * (to_heads_bytes(rank) + to_rows_bytes(rank));
+  double running = 0;  // the unfinished result: begun, and made out of it at the end
+  if (plan_.ring > 1)
+    running = as_double(work_.batch * group_q(position).all * work_.head_dim) * heads_ *
+              (2 * kF32 + static_cast<double>(work_.unit));
+  return 2 * packed + running;
 }
 
 double WorkShares::kv_memory() const noexcept {

@@ -30,7 +30,8 @@ class WorkShares {
   double to_heads_bytes(int rank) const noexcept;
   /// ... and the result on its way back to `rank`.
   double to_rows_bytes(int rank) const noexcept;
-  /// Bytes that a rank copies within its own memory, to pack and unpack.
+  /// Bytes that a rank reads and writes in its own memory beside attention: to pack and unpack, to
+  /// begin and finish a running result.
   double copied_bytes(int rank) const noexcept;
 
   /// Memory of attend() on the rank that holds most (see PlanCost).

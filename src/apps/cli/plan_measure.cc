@@ -8,7 +8,7 @@ namespace annulus::cli {
 namespace {
 
 // Sizes at which rates no longer change much, and that take a fraction of a second.
-constexpr std::int64_t kMostRows = 1024, kMostHidden = 4096, kLeastRows = 16;
+constexpr std::int64_t kMostRows = 2048, kMostHidden = 4096, kLeastRows = 16;
 constexpr std::int64_t kCopied = std::int64_t{32} << 20;
 
 double attention_rate(const Platform& platform, const PlannedWork& planned, int ranks,
