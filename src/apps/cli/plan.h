@@ -77,12 +77,16 @@ ClusterFile read_cluster(const std::filesystem::path& file);
 ClusterFile parse_cluster(const Json& json);
 Json cluster_json(const Cluster& cluster);
 
-/// Rates of one rank of this machine.
+/// Rates of one rank of this machine, the slowest of those that were measured at the same time.
 struct ComputeRates {
   double attention = 0, linear = 0, copy = 0;  // flop/s, flop/s, bytes/s
 };
-ComputeRates measure_compute(const Platform& platform, const PlannedWork& planned, int ranks,
-                             double seconds);
+
+///   threads   of a rank
+///   together  ranks that compute at the same time
+///   ranks     that share the work: the size of a shard
+ComputeRates measure_compute(const PlanOptions& options, int threads, int together,
+                             const PlannedWork& planned, int ranks);
 
 /// Ways between ranks, as far as there are such ranks.
 struct MeasuredLinks {

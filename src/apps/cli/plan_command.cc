@@ -73,8 +73,9 @@ void place(const PlanOptions& options, const ClusterFile& file, int world, Plann
             cluster.ranks(), ", found ", slow.rank);
 }
 
+//   together  ranks that this process measures at the same time
 void set_compute(const PlanOptions& options, const ClusterFile& file, const Platform& platform,
-                 Planned& planned) {
+                 int together, Planned& planned) {
   std::optional<double> attention = options.attention_rate, linear = options.linear_rate,
                         copy = options.copy_rate;
   if (!attention) attention = file.attention_rate;
@@ -83,9 +84,10 @@ void set_compute(const PlanOptions& options, const ClusterFile& file, const Plat
   planned.compute_from = "given";
   if (!attention || !linear || !copy) {
     const ComputeRates measured =
-        measure_compute(platform, planned.what, planned.ranks, options.seconds);
+        measure_compute(options, platform.threads(), together, planned.what, planned.ranks);
     planned.compute_from = text_of("measured with ", platform.threads(),
-                                   platform.threads() == 1 ? " thread" : " threads");
+                                   platform.threads() == 1 ? " thread" : " threads",
+                                   together > 1 ? text_of(", ", together, " ranks at a time") : "");
     attention = attention.value_or(measured.attention);
     linear = linear.value_or(measured.linear);
     copy = copy.value_or(measured.copy);
@@ -285,7 +287,10 @@ int run_plan(const Arguments& arguments) {
   Planned planned;
   planned.what = planned_work(*options, *platform);
   place(*options, file, world_size, planned);
-  set_compute(*options, file, *platform, planned);
+  const bool here = planned.cluster.hosts == 1 && options->cluster.empty() && world_size == 1;
+  const int together =
+      here ? std::clamp(available_cores() / platform->threads(), 1, planned.ranks) : 1;
+  set_compute(*options, file, *platform, together, planned);
   set_links(*options, file, world_size > 1 ? world.get() : nullptr, *platform, planned);
   if (!speaks) return 0;
   compare(*options, planned);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <mutex>
 
 #include "apps/cli/bench.h"
 #include "apps/cli/plan.h"
@@ -76,10 +77,28 @@ double copy_rate(const Platform& platform, double seconds) {
 
 }  // namespace
 
-ComputeRates measure_compute(const Platform& platform, const PlannedWork& planned, int ranks,
-                             double seconds) {
-  return {attention_rate(platform, planned, ranks, seconds),
-          linear_rate(platform, planned, ranks, seconds), copy_rate(platform, seconds)};
+ComputeRates measure_compute(const PlanOptions& options, int threads, int together,
+                             const PlannedWork& planned, int ranks) {
+  std::mutex mutex;
+  ComputeRates least;
+  // Ranks of a host share its memory and its clock: a rate is what is left beside the others.
+  run_local_ranks(together, {}, [&](Communicator& host) {
+    const std::unique_ptr<Platform> platform =
+        make_platform(options.platform, {.threads = threads});
+    ComputeRates mine;
+    host.barrier();
+    mine.attention = attention_rate(*platform, planned, ranks, options.seconds);
+    host.barrier();
+    mine.linear = linear_rate(*platform, planned, ranks, options.seconds);
+    host.barrier();
+    mine.copy = copy_rate(*platform, options.seconds);
+    const std::lock_guard lock(mutex);
+    const bool first = least.attention == 0;
+    for (double ComputeRates::*rate :
+         {&ComputeRates::attention, &ComputeRates::linear, &ComputeRates::copy})
+      least.*rate = first ? mine.*rate : std::min(least.*rate, mine.*rate);
+  });
+  return least;
 }
 
 }  // namespace annulus::cli
