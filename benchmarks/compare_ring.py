@@ -4,8 +4,9 @@
     benchmarks/compare_ring.py [--runs N] [--peers] [--json FILE] [--docs]
 
 Builds benchmarks/ring_worker in build/release. Ring and one rank alternate within one start; figures are medians over runs, ratios the medians of
-the runs' ratios. Beside them stands what `annulus plan` says when it measures its rates in the same minute. --peers adds PyTorch (aten's flash attention for CPUs, parts merged by log-sum-exp, messages by gloo), since no published ring runs
-on CPUs. --docs writes the table into docs/sequence_parallelism.md. A shared or throttled machine shows: run it on a quiet one.
+the runs' ratios. Beside them stands what `annulus plan` says when it measures its rates in the same minute. --peers adds PyTorch (aten's flash
+attention for CPUs, parts merged by log-sum-exp, messages by gloo), since no published ring runs on CPUs. --docs writes the table into docs/sequence_parallelism.md. A shared or throttled machine
+shows (real-time scheduling is throttled, too): run it on a quiet one.
 """
 import argparse
 import json
@@ -110,7 +111,7 @@ def ratio(ring, alone):
 
 
 def measure(runs, with_peers):
-    result = {"machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()}, "runs": runs, "scaling": [], "overlap": []}
+    result = {"machine": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform(), "load": round(os.getloadavg()[0], 1)}, "runs": runs, "scaling": [], "overlap": []}
     result["exchange"] = worker("exchange", runs=runs)
     for shape in SHAPES:
         for dtype in ("f32", "bf16"):
@@ -143,7 +144,7 @@ def milliseconds(values):
 
 def table(result):
     machine = result["machine"]
-    lines = [f"{machine['cpu']}, {machine['cores']} cores, medians of {result['runs']} runs.", "",
+    lines = [f"{machine['cpu']}, {machine['cores']} cores, medians of {result['runs']} runs; load average before {machine['load']}.", "",
              "| batch, heads, seq, head_dim | dtype | who | ring 2 x 1 thread, ms | one rank x 2 threads, ms | ring / one rank | `annulus plan` said, ms |", "|---|---|---|---|---|---|---|"]
     for row in sorted(result["scaling"], key=lambda r: (SHAPES.index(tuple(r["shape"])), r["dtype"] != "f32", r["who"])):
         lines.append(f"| {', '.join(map(str, row['shape']))} | {row['dtype']} | {row['who']} | {milliseconds(row['ring'])} | "
