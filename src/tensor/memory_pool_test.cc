@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -46,8 +47,8 @@ TEST(MemoryPool, ALargeBlockServesSmallerOnesAndIsWholeAgain) {
   constexpr std::size_t kLarge = std::size_t{8} << 20;
   std::byte* whole = pool.take(kLarge);
   pool.give(whole);
-  std::vector<std::byte*> parts;
-  for (int i = 0; i < 4; ++i) parts.push_back(pool.take(kLarge / 4));
+  std::array<std::byte*, 4> parts{};
+  for (std::byte*& part : parts) part = pool.take(kLarge / 4);
   for (std::byte* part : parts) pool.give(part);
   EXPECT_EQ(pool.take(kLarge), whole);
   EXPECT_EQ(pool.use().peak, kLarge);

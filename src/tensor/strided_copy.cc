@@ -39,19 +39,19 @@ void with_dtype(DType dtype, F&& f) {
 }
 
 template <class T>
-constexpr bool is_half = std::is_same_v<T, F16> || std::is_same_v<T, Bf16>;
+constexpr bool kIsHalf = std::is_same_v<T, F16> || std::is_same_v<T, Bf16>;
 
 template <class To, class From>
 To converted(From x) noexcept {
   if constexpr (std::is_same_v<To, From>)
     return x;
   else if constexpr (std::is_same_v<To, bool>) {
-    if constexpr (is_half<From>)
+    if constexpr (kIsHalf<From>)
       return to_float(x) != 0;
     else
       return x != 0;
-  } else if constexpr (is_half<To> || is_half<From>) {
-    if constexpr (is_half<From>)
+  } else if constexpr (kIsHalf<To> || kIsHalf<From>) {
+    if constexpr (kIsHalf<From>)
       return convert<To>(to_float(x));
     else
       return convert<To>(static_cast<float>(x));
