@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <array>
 #include <span>
@@ -39,7 +41,7 @@ std::size_t mapped_bytes(const Checkpoint& checkpoint) {
 }
 
 /// What rank 0 tells the others before each thing that they do together.
-enum class Command : std::uint64_t { Stop, Run };
+enum class Command : std::uint64_t { Stop, Run, Report };
 
 /// What this rank would compute in, and what it could.
 struct DTypes {
@@ -171,6 +173,19 @@ struct Engine::Parts {
 
   Device& device() const noexcept { return *platform->devices().front(); }
 
+  /// Of every rank, in order. Collective.
+  std::vector<RankUse> gather_use() {
+    rusage usage = {};
+    getrusage(RUSAGE_SELF, &usage);
+    constexpr std::size_t kUnit = 1024;  // of ru_maxrss
+    const RankUse mine = {static_cast<std::size_t>(usage.ru_maxrss) * kUnit, device().memory().peak,
+                          world.bytes_sent()};
+    std::vector<RankUse> all;
+    for (const auto& bytes : world.all_gather(std::as_bytes(std::span(&mine, 1))))
+      all.push_back(Reader(bytes, "memory of a rank").get<RankUse>());
+    return all;
+  }
+
   Context context() noexcept {
     return {Lane{device(), *stream, *workspace, *mesh}, platform->ops(), dtype,
             platform->wide_dtype()};
@@ -226,10 +241,12 @@ Result Engine::run(Request request, const Progress& progress) {
           parts_->world.rank());
   Request completed = complete(std::move(request));
   if (!progress.preview) completed.preview_every = 0;
+  if (!progress.checkpoint) completed.checkpoint_every = 0;
   const std::lock_guard turn(turn_);
   Parts& p = *parts_;
   if (p.world.size() > 1) {
     if (completed.latents) completed.latents = contiguous(*p.stream, *completed.latents);
+    if (completed.start) completed.start->latents = contiguous(*p.stream, completed.start->latents);
     std::vector<std::byte> bytes = packed(completed);
     std::array<std::uint64_t, 2> head = {static_cast<std::uint64_t>(Command::Run), bytes.size()};
     p.world.broadcast(std::as_writable_bytes(std::span(head).first(1)), 0);
@@ -255,6 +272,10 @@ bool Engine::follow_one() {
   auto command = Command::Stop;
   p.world.broadcast(std::as_writable_bytes(std::span(&command, 1)), 0);
   if (command == Command::Stop) return false;
+  if (command == Command::Report) {
+    p.gather_use();
+    return true;
+  }
   std::uint64_t size = 0;
   p.world.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0);
   std::vector<std::byte> bytes(size);
@@ -279,6 +300,7 @@ Result Engine::work(const Request& request, const Progress& progress) {
     return stop != std::byte{0};
   };
   if (!shared.preview) shared.preview = [](int, int, const Image&) {};
+  if (!shared.checkpoint) shared.checkpoint = [](int, const Tensor&) {};
   try {
     return p.pipeline->generate(request, shared);
   } catch (const Error& error) {
@@ -292,6 +314,14 @@ Result Engine::work(const Request& request, const Progress& progress) {
     p.world.abort(failure_text(p.world.rank(), error));
     throw;
   }
+}
+
+std::vector<RankUse> Engine::use() {
+  Parts& p = *parts_;
+  const std::lock_guard turn(turn_);
+  auto command = Command::Report;
+  p.world.broadcast(std::as_writable_bytes(std::span(&command, 1)), 0);
+  return p.gather_use();
 }
 
 bool Engine::leads() const noexcept {

@@ -30,6 +30,13 @@ struct EngineConfig {
   std::string version;  // compared between ranks; "": this build's
 };
 
+/// What a rank has used so far, in bytes.
+struct RankUse {
+  std::size_t peak_resident = 0;   // of its process
+  std::size_t allocator_peak = 0;  // handed out by its device
+  std::uint64_t sent = 0;          // in messages to other ranks
+};
+
 class Engine {
  public:
   /// Throws NotFound, Unsupported, CorruptFile, InvalidRequest as its parts do; nothing is half
@@ -56,6 +63,9 @@ class Engine {
   /// Takes part in what rank 0 runs until its engine ends. Not of rank 0. Throws what ended the
   /// run: PeerFailure, or this rank's own error.
   void follow();
+
+  /// Of every rank, in rank order. Rank 0 only.
+  std::vector<RankUse> use();
 
   bool leads() const noexcept;  // is this rank 0?
   const ParallelPlan& plan() const noexcept;

@@ -7,6 +7,8 @@
 
 #include "engine/test_ranks.h"
 #include "io/safetensors.h"
+#include "tensor/copy.h"
+#include "tensor/host_device.h"
 
 namespace annulus {
 namespace {
@@ -136,6 +138,34 @@ TEST(EngineRanks, InfinityFromTheDecoderIsFoundHoweverRanksDivideIt) {
     }
   }
   std::filesystem::remove_all(copy);
+}
+
+TEST(EngineRanks, ARunGoesOnFromItsLatentsUnderAnotherPlanToTheSamePicture) {
+  Request request = request_for(112, 144, {"a house", "snow"});
+  request.steps = 4;
+  const EngineConfig alone = {.checkpoint = kStorybook};
+  const Made whole = run_ranks(alone, request);
+  for (const ParallelPlan& first : {ParallelPlan{}, ParallelPlan{.cfg = 2, .ring = 2}}) {
+    EngineConfig config = {.checkpoint = kStorybook, .plan = first};
+    request.checkpoint_every = 2;
+    request.start.reset();
+    HostDevice host(1);
+    Start start;
+    run_ranks(config, request, {}, {.checkpoint = [&](int steps, const Tensor& latents) {
+                Stream stream(host);
+                start = {steps, Tensor::empty(latents.shape(), latents.dtype(), host)};
+                copy(stream, latents, start.latents);
+              }});
+    ASSERT_EQ(start.steps, 2) << "kept after the second of four steps, not after the last";
+    request.start = start;
+    config.plan = {.ulysses = 2, .ring = 3};
+    EXPECT_LE(byte_difference(run_ranks(config, request).images, whole.images), 1);
+    config.plan = {};
+    const Made again = run_ranks(config, request);
+    if (first.ranks() == 1)
+      EXPECT_EQ(again.latents, whole.latents) << "one rank goes on bit for bit";
+    EXPECT_LE(byte_difference(again.images, whole.images), 1);
+  }
 }
 
 TEST(EngineRanks, AStopAskedOfRankZeroStopsAllAndTheNextRequestRuns) {

@@ -119,6 +119,12 @@ std::vector<std::byte> packed(const Request& request) {
   put(out, request.sigmas);
   out.put(request.vae_tiling);
   out.put(request.preview_every);
+  out.put(request.checkpoint_every);
+  out.put(request.start.has_value());
+  if (request.start) {
+    out.put(request.start->steps);
+    put(out, request.start->latents);
+  }
   return out.bytes();
 }
 
@@ -149,6 +155,11 @@ Request unpacked_request(std::span<const std::byte> bytes, Device& device) {
   request.sigmas = get_values<float>(in);
   request.vae_tiling = in.get<Request::VaeTiling>();
   request.preview_every = in.get<int>();
+  request.checkpoint_every = in.get<int>();
+  if (in.get<bool>()) {
+    const int steps = in.get<int>();
+    request.start = {steps, get_tensor(in, device)};
+  }
   return request;
 }
 

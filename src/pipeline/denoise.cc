@@ -89,8 +89,12 @@ Denoised denoise(const Context& ctx, const DenoiseArgs& args, Tensor latents,
   const Tap& tap = progress.tap;
   if (tap) tap_levels(ctx, args.scheduler, tap);
   Denoised run;
-  progress.at("denoise", 0, steps);
-  for (int index = 0; index < steps; ++index) {
+  // Every so many steps, but not after the last.
+  const auto due = [&](int every, int done) {
+    return every > 0 && done < steps && done % every == 0;
+  };
+  progress.at("denoise", args.first_step, steps);
+  for (int index = args.first_step; index < steps; ++index) {
     const auto start = Clock::now();
     ctx.mesh.world().mark(text_of("step ", index + 1, " of ", steps));
     const StepResult made = take_step(ctx, args, index, latents);
@@ -102,14 +106,16 @@ Denoised denoise(const Context& ctx, const DenoiseArgs& args, Tensor latents,
       if (made.uncond.defined()) tap(text_of("noise_pred.uncond.step", index), made.uncond);
       tap(text_of("latents.step", index), made.latents);
     }
-    const bool show = args.preview && args.preview_every > 0 && index + 1 < steps &&
-                      (index + 1) % args.preview_every == 0;
-    if (show) {  // along a flow, what is left of the noise is sigma times the prediction
+    if (args.preview &&
+        due(args.preview_every,
+            index + 1)) {  // along a flow, what is left of the noise is sigma times the prediction
       const float sigma = args.scheduler.sigmas()[static_cast<std::size_t>(index)];
       args.preview(index + 1,
                    combine(ctx, {{1.0f, &latents}, {-sigma, &made.prediction}}, ctx.wide));
     }
     latents = made.latents;
+    if (args.checkpoint && due(args.checkpoint_every, index + 1))
+      args.checkpoint(index + 1, latents);
     progress.at("denoise", index + 1, steps);
   }
   run.latents = std::move(latents);

@@ -23,6 +23,10 @@ struct DenoiseArgs {
   int preview_every = 0;  // steps; 0: never
   /// Takes an estimate of the clean latents after `steps` steps.
   std::function<void(int steps, const Tensor& clean)> preview = {};
+  int checkpoint_every = 0;  // steps; 0: never
+  /// Takes the latents after `steps` steps.
+  std::function<void(int steps, const Tensor& latents)> checkpoint = {};
+  int first_step = 0;  // steps that were taken already
 };
 
 struct Denoised {

@@ -22,6 +22,9 @@ struct Progress {
   /// A cheap rendition of picture `index` after `step` steps (Request::preview_every).
   std::function<void(int index, int step, const Image& image)> preview = {};
 
+  /// The latents after `steps` steps, whole (Request::checkpoint_every): what Request::start takes.
+  std::function<void(int steps, const Tensor& latents)> checkpoint = {};
+
   Tap tap = {};
 
   void at(std::string_view stage, int done,

@@ -14,6 +14,12 @@ namespace annulus {
 
 enum class Task { TextToImage, ImageEdit };
 
+/// Where a run that was interrupted goes on.
+struct Start {
+  int steps = 0;   // that were taken
+  Tensor latents;  // after them, [batch, rows, channels], packed as the reference pipeline does
+};
+
 /// One denoising run: a batch of pictures made together. Fields left empty are filled by
 /// Pipeline::complete.
 struct Request {
@@ -33,7 +39,9 @@ struct Request {
   std::optional<Tensor> latents;        // start noise, packed as the reference pipeline passes it
   std::vector<float> sigmas;            // custom; empty: the scheduler's
   enum class VaeTiling { Auto, On, Off } vae_tiling = VaeTiling::Auto;
-  int preview_every = 0;  // steps; 0: never
+  int preview_every = 0;     // steps; 0: never
+  int checkpoint_every = 0;  // likewise
+  std::optional<Start> start;
 
   int batch() const noexcept { return static_cast<int>(prompts.size()); }
 };

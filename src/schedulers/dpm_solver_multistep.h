@@ -14,6 +14,7 @@ class DpmSolverMultistep final : public Scheduler {
   explicit DpmSolverMultistep(const Json& config);
 
   std::string_view class_name() const noexcept override { return "DPMSolverMultistepScheduler"; }
+  bool remembers() const noexcept override { return true; }
   bool needs_noise() const noexcept override { return stochastic_; }
 
  protected:

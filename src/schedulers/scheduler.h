@@ -50,6 +50,10 @@ class Scheduler {
   /// Does step() want fresh noise? (stochastic_sampling, SDE solvers)
   virtual bool needs_noise() const noexcept { return false; }
 
+  /// Does a step depend on what earlier ones predicted? Such a run cannot go on from its latents
+  /// alone.
+  virtual bool remembers() const noexcept { return false; }
+
   /// The sample as the model wants to see it at step `index`; the same tensor for most classes.
   virtual Tensor scale_model_input(const Context& ctx, int index, const Tensor& sample) const;
 

@@ -14,6 +14,7 @@ class UniPcMultistep final : public Scheduler {
   explicit UniPcMultistep(const Json& config);
 
   std::string_view class_name() const noexcept override { return "UniPCMultistepScheduler"; }
+  bool remembers() const noexcept override { return true; }
 
  protected:
   Levels levels(const StepsRequest& request) const override;

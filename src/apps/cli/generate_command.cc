@@ -11,6 +11,7 @@
 #include "apps/cli/exit_status.h"
 #include "apps/cli/generate_report.h"
 #include "apps/cli/interrupt.h"
+#include "apps/cli/job_file.h"
 #include "apps/cli/mpi_launch.h"
 #include "apps/cli/overlay.h"
 #include "apps/cli/picture_metadata.h"
@@ -71,6 +72,11 @@ GenerateOptions resolve(const CLI::App& app, std::vector<GivenSetting> given) {
   GenerateOptions options;
   GenerateOptions told;  // to see whether --from is there
   apply_settings(given, told);
+  require(told.from.empty() || told.resume_job.empty(), ErrorCode::InvalidRequest,
+          "--resume-job: wanted it without --from, found both");
+  if (!told.resume_job.empty())
+    apply_settings(settings_of(read_job_settings(told.resume_job), told.resume_job.string(), false),
+                   options);
   if (!told.from.empty())
     apply_settings(settings_of(read_metadata_settings(told.from), told.from.string(), false),
                    options);
@@ -153,6 +159,7 @@ void generate(Engine& engine, const GenerateOptions& options, std::vector<Job> j
   } else {
     summary = run_jobs(engine, options, jobs, load_seconds, stop);
   }
+  summary.ranks = engine.use();
   if (options.verbose && !options.dry_run) print_costs(std::cerr, engine, summary);
   if (!options.json.empty()) write_report(options.json, generate_report(engine, options, summary));
 }
@@ -160,6 +167,10 @@ void generate(Engine& engine, const GenerateOptions& options, std::vector<Job> j
 std::vector<Job> checked_jobs(const GenerateOptions& options) {
   std::vector<Job> jobs = plan_jobs(options);
   check_outputs(options, jobs);
+  require(options.resume_job.empty() || jobs.size() == 1, ErrorCode::InvalidRequest,
+          "--resume-job: wanted one picture, found ", jobs.size());
+  require(options.checkpoint_every == 0 || options.batch_size == 1, ErrorCode::InvalidRequest,
+          "--checkpoint-every: wanted --batch-size 1, found ", options.batch_size);
   return jobs;
 }
 

@@ -242,6 +242,27 @@ std::vector<Setting> output_settings() {
        [](Options& o, const std::string& v) {
          o.preview_every = static_cast<int>(parse_integer("preview-every", v, 1, 10000));
        }},
+      {"checkpoint-every",
+       {},
+       "N",
+       "Output",
+       false,
+       false,
+       false,
+       "keep the state of the picture every N steps beside the output, for --resume-job, until the "
+       "picture is there [never]",
+       [](Options& o, const std::string& v) {
+         o.checkpoint_every = static_cast<int>(parse_integer("checkpoint-every", v, 1, 10000));
+       }},
+      {"resume-job",
+       {},
+       "FILE",
+       "Output",
+       false,
+       false,
+       false,
+       "go on from a file that --checkpoint-every wrote, on any number of ranks",
+       [](Options& o, const std::string& v) { o.resume_job = v; }},
       {"show",
        {},
        "auto|on|off",

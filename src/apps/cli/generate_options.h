@@ -51,7 +51,8 @@ struct GenerateOptions {
   std::string platform, attention_backend;
   std::map<std::string, std::string, std::less<>> component_attention;
   Choice vae_tiling = Choice::Auto, show = Choice::Auto;
-  int preview_every = 0;
+  int preview_every = 0, checkpoint_every = 0;
+  std::filesystem::path resume_job;
   std::optional<int> ranks, ring_degree, ulysses_degree;
   bool cfg_parallel = false, shared_memory = true;
   double rank_deadline = 30;  // seconds

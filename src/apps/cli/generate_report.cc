@@ -63,30 +63,38 @@ double best_peak(const std::vector<PeakRate>& peaks) {
 
 Json generate_report(const Engine& engine, const GenerateOptions& options,
                      const RunSummary& summary) {
-  const MemoryUse memory = engine.device().memory();
-  return Json::object({{"version", version()},
-                       {"model", options.model.string()},
-                       {"platform", std::string(engine.platform().name())},
-                       {"device", std::string(engine.device().name())},
-                       {"isa", engine.platform().isa()},
-                       {"dtype", std::string(name_of(engine.dtype()))},
-                       {"threads", engine.platform().threads()},
-                       {"plan", Json::object({{"ranks", engine.plan().ranks()},
-                                              {"cfg", engine.plan().cfg},
-                                              {"ring", engine.plan().ring},
-                                              {"ulysses", engine.plan().ulysses}})},
-                       {"attention", attention_json(engine)},
-                       {"outputs", outputs_json(summary)},
-                       {"seconds", seconds_json(summary.seconds)},
-                       {"flop", Json::object({{"encode", summary.encode_flop},
-                                              {"denoise", summary.denoise_flop},
-                                              {"decode", summary.decode_flop}})},
-                       {"bytes", Json::object({{"peak_resident", peak_resident_bytes()},
-                                               {"predicted_peak", summary.predicted_peak},
-                                               {"weights_mapped", engine.weights_mapped()},
-                                               {"allocator_peak", memory.peak},
-                                               {"kv_peak", 0},
-                                               {"sent", 0}})}});
+  // One number on one rank, else a list in rank order.
+  const auto of_ranks = [&](const auto& value) {
+    Json list = Json::array();
+    for (const RankUse& rank : summary.ranks) list.push(value(rank));
+    return list.size() == 1 ? list.at(0) : list;
+  };
+  return Json::object(
+      {{"version", version()},
+       {"model", options.model.string()},
+       {"platform", std::string(engine.platform().name())},
+       {"device", std::string(engine.device().name())},
+       {"isa", engine.platform().isa()},
+       {"dtype", std::string(name_of(engine.dtype()))},
+       {"threads", engine.platform().threads()},
+       {"plan", Json::object({{"ranks", engine.plan().ranks()},
+                              {"cfg", engine.plan().cfg},
+                              {"ring", engine.plan().ring},
+                              {"ulysses", engine.plan().ulysses}})},
+       {"attention", attention_json(engine)},
+       {"outputs", outputs_json(summary)},
+       {"seconds", seconds_json(summary.seconds)},
+       {"flop", Json::object({{"encode", summary.encode_flop},
+                              {"denoise", summary.denoise_flop},
+                              {"decode", summary.decode_flop}})},
+       {"bytes",
+        Json::object(
+            {{"peak_resident", of_ranks([](const RankUse& r) { return r.peak_resident; })},
+             {"predicted_peak", summary.predicted_peak},
+             {"weights_mapped", engine.weights_mapped()},
+             {"allocator_peak", of_ranks([](const RankUse& r) { return r.allocator_peak; })},
+             {"kv_peak", 0},
+             {"sent", of_ranks([](const RankUse& r) { return r.sent; })}})}});
 }
 
 void print_plan(std::ostream& out, const Engine& engine) {

@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "apps/cli/job_file.h"
 #include "apps/cli/output_name.h"
 #include "apps/cli/picture_metadata.h"
 #include "apps/cli/progress_line.h"
@@ -71,6 +72,10 @@ class Run {
       line_.at(stage, done, total);
     };
     made.cancelled = stop_;
+    made.checkpoint = [this, jobs, &completed](int steps, const Tensor& latents) {
+      write_job_file(job_file(jobs.front()), metadata_json(engine_, jobs.front(), completed, 0),
+                     steps, latents);
+    };
     made.preview = [this, jobs, &completed](int index, int step, const Image& image) {
       const Job& job = jobs[static_cast<std::size_t>(index)];
       std::filesystem::path file = in_its_folder(output_path(job, job.options.output));
@@ -106,6 +111,8 @@ class Run {
         write_image(in_its_folder(output_path(job, job.options.output)), image,
                     image_options(job.options, metadata),
                     job.options.overwrite ? IfExists::Replace : IfExists::Number);
+    std::error_code ignored;  // a state that stays is no harm
+    if (options_.checkpoint_every > 0) std::filesystem::remove(job_file(job), ignored);
     if (!job.options.save_latents.empty())
       write_safetensors(in_its_folder(output_path(job, job.options.save_latents.string())),
                         {{"latents", result.latents.slice(0, index, index + 1)}});

@@ -33,6 +33,7 @@ struct RunSummary {
   RunSeconds seconds;
   double encode_flop = 0, denoise_flop = 0, decode_flop = 0;
   std::size_t predicted_peak = 0;
+  std::vector<RankUse> ranks;  // in rank order
 };
 
 /// Makes every job's picture and prints its path on stdout (not with a report on stdout). Throws

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <ostream>
 
+#include "apps/cli/job_file.h"
+#include "apps/cli/picture_metadata.h"
 #include "io/safetensors.h"
 #include "tensor/copy.h"
 
@@ -51,6 +53,8 @@ Request request_of(Engine& engine, const Job& job, ConditionPictures& pictures) 
                        : options.vae_tiling == Choice::On ? Request::VaeTiling::On
                                                           : Request::VaeTiling::Off;
   request.preview_every = options.preview_every;
+  request.checkpoint_every = options.checkpoint_every;
+  if (!options.resume_job.empty()) request.start = read_start(options.resume_job, engine.context());
   return request;
 }
 
@@ -79,7 +83,12 @@ const std::vector<std::shared_ptr<const Image>>& ConditionPictures::of(
 }
 
 Request completed_request(Engine& engine, const Job& job, ConditionPictures& pictures) {
-  return at_line(job.where, [&] { return engine.complete(request_of(engine, job, pictures)); });
+  return at_line(job.where, [&] {
+    Request completed = engine.complete(request_of(engine, job, pictures));
+    if (!job.options.resume_job.empty())
+      check_same_job(job.options.resume_job, metadata_json(engine, job, completed, 0));
+    return completed;
+  });
 }
 
 void print_warnings(std::ostream& out, const CheckedJobs& checked) {

@@ -94,15 +94,23 @@ void check_scales(const Request& request) {
                    " (the model starts from noise alone)"));
 }
 
-void check_latents(const Components& components, const Request& request) {
-  if (!request.latents) return;
+void check_latents(const Components& components, const Request& request, const Tensor& latents) {
   const std::int64_t unit = size_unit(components);
   const Shape want = {static_cast<std::int64_t>(request.prompts.size()),
                       request.height / unit * (request.width / unit),
                       components.transformer.config.in_channels};
-  require(request.latents->shape() == want && is_floating(request.latents->dtype()),
-          ErrorCode::InvalidRequest, "latents: wanted ", want, " of a floating type, found ",
-          request.latents->shape(), " of ", name_of(request.latents->dtype()));
+  require(latents.shape() == want && is_floating(latents.dtype()), ErrorCode::InvalidRequest,
+          "latents: wanted ", want, " of a floating type, found ", latents.shape(), " of ",
+          name_of(latents.dtype()));
+}
+
+void check_start(const Request& request) {
+  require(request.checkpoint_every >= 0, ErrorCode::InvalidRequest,
+          "checkpoint_every: wanted 0 or more steps, found ", request.checkpoint_every);
+  if (!request.start) return;
+  require(request.start->steps >= 1 && request.start->steps < request.steps,
+          ErrorCode::InvalidRequest, "start: wanted 1 ... ", request.steps - 1,
+          " steps that were taken, found ", request.start->steps);
 }
 
 }  // namespace
@@ -145,7 +153,9 @@ Request complete_common(const Components& components, const Defaults& defaults,
   complete_prompts(defaults, request);
   complete_steps(defaults, request);
   check_size(request, size_unit(components));
-  check_latents(components, request);
+  if (request.latents) check_latents(components, request, *request.latents);
+  check_start(request);
+  if (request.start) check_latents(components, request, request.start->latents);
   require(request.preview_every >= 0, ErrorCode::InvalidRequest,
           "preview_every: wanted 0 or more steps, found ", request.preview_every);
   return request;

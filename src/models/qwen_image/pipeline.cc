@@ -46,7 +46,10 @@ Request QwenImagePipeline::complete(Request request) const {
   }
   Request made = complete_common(components_, defaults_, fallback, variant_.max_sequence_length,
                                  std::move(request));
-  scheduler_for(components_, made);  // throws what it cannot do
+  const auto scheduler = scheduler_for(components_, made);  // throws what it cannot do
+  require((made.checkpoint_every == 0 && !made.start) || !scheduler->remembers(),
+          ErrorCode::Unsupported, "checkpoint: wanted a scheduler whose steps stand alone, found ",
+          scheduler->class_name());
   check_prompts(components_, variant_.chat, condition_sizes(components_, variant_, made).grids,
                 made);
   return made;

@@ -100,6 +100,7 @@ Tensor conditions_here(const Context& ctx, const Encoded& encoded) {
 
 Tensor start_latents(const Run& run, const PatchGrid& grid) {
   const Context& ctx = run.components.transformer_ctx;
+  if (run.request.start) return cast(ctx.stream, run.request.start->latents, ctx.wide);
   if (run.request.latents) return cast(ctx.stream, *run.request.latents, ctx.wide);
   const std::int64_t channels = run.components.vae.config.z_dim;
   const Tensor noise =
@@ -202,7 +203,13 @@ Denoised denoise_stage(const Run& run, const Encoded& encoded) {
       .cond = predict(encoded.branches[0]),
       .uncond = encoded.branches.size() > 1 ? predict(encoded.branches[1]) : Predict{},
       .guidance = {.scale = *run.request.true_cfg_scale, .rescale = true},
-      .preview_every = run.progress.preview ? run.request.preview_every : 0};
+      .preview_every = run.progress.preview ? run.request.preview_every : 0,
+      .checkpoint_every = run.progress.checkpoint ? run.request.checkpoint_every : 0,
+      .first_step = run.request.start ? run.request.start->steps : 0};
+  args.checkpoint = [&](int steps, const Tensor& latents) {
+    const Tensor whole = gather(ctx, latents, 1, prepared.targets);
+    if (ctx.mesh.world().rank() == 0) run.progress.checkpoint(steps, whole);
+  };
   args.preview = [&](int steps, const Tensor& clean) {
     const Tensor whole = gather(ctx, clean, 1, prepared.targets);
     if (ctx.mesh.world().rank() != 0) return;
