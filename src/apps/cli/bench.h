@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "apps/cli/timing.h"
+#include "comm/communicator.h"
+#include "parallel/plan.h"
 #include "platform/platform.h"
 
 namespace annulus::cli {
@@ -17,6 +19,8 @@ struct BenchOptions {
   bool causal = false;
   int threads = 0;
   double seconds = 1;  // per row
+  PlanRequest plan;    // of ring
+  bool shared_memory = true;
 };
 
 struct BenchRow {
@@ -28,6 +32,11 @@ struct BenchRow {
 std::vector<BenchRow> bench_attention(const Platform& platform, const BenchOptions& options);
 std::vector<BenchRow> bench_linear(const Platform& platform, const BenchOptions& options);
 std::vector<BenchRow> bench_block(const Platform& platform, const BenchOptions& options);
+
+/// attend() over the ranks of `world`; collective, the same rows on each. Bytes are those that this
+/// rank sends in messages; in place, only signals.
+std::vector<BenchRow> bench_ring(const Platform& platform, const BenchOptions& options,
+                                 Communicator& world, const ParallelPlan& plan);
 
 /// Values that no arithmetic overflows on: a fixed sequence in [-1, 1).
 Tensor random_tensor(Stream& stream, const Shape& shape, DType dtype, std::uint32_t seed);

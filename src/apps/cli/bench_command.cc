@@ -6,8 +6,10 @@
 
 #include "apps/cli/bench.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/mpi_launch.h"
 #include "apps/cli/nearest.h"
 #include "apps/cli/program.h"
+#include "apps/cli/rank_process.h"
 #include "apps/cli/report.h"
 #include "apps/cli/values.h"
 #include "tensor/copy.h"
@@ -92,10 +94,10 @@ std::vector<BenchRow> measure(const std::string& what, const Platform& platform,
   if (what == "attention") return bench_attention(platform, options);
   if (what == "linear") return bench_linear(platform, options);
   if (what == "block") return bench_block(platform, options);
-  const std::vector<std::string> known = {"peak", "attention", "linear", "block"};
+  const std::vector<std::string> known = {"peak", "attention", "linear", "block", "ring"};
   const std::string near = nearest(what, known);
   throw Error(ErrorCode::InvalidRequest,
-              text_of("bench: wanted peak, attention, linear or block, found \"", what, "\""),
+              text_of("bench: wanted peak, attention, linear, block or ring, found \"", what, "\""),
               near.empty() ? std::string{} : text_of("did you mean `annulus bench ", near, "`?"));
 }
 
@@ -115,16 +117,12 @@ Tensor random_tensor(Stream& stream, const Shape& shape, DType dtype, std::uint3
   return placed;
 }
 
-int run_bench(const Arguments& arguments) {
-  Texts texts;
-  BenchOptions options;
-  CLI::App app(
-      "Measured rates of this machine: peak (units and memory), attention, linear, block (a "
-      "Qwen-Image block).",
-      "annulus bench");
-  app.add_option("what", texts.what, "peak, attention, linear or block")->required();
+namespace {
+
+void bind(CLI::App& app, Texts& texts, BenchOptions& options) {
+  app.add_option("what", texts.what, "peak, attention, linear, block or ring")->required();
   app.add_option("--shape", texts.shapes,
-                 "attention: BATCH,HEADS,SEQ_Q,SEQ_KV,HEAD_DIM; linear: ROWS,IN,OUT; block: "
+                 "attention, ring: BATCH,HEADS,SEQ_Q,SEQ_KV,HEAD_DIM; linear: ROWS,IN,OUT; block: "
                  "IMAGE,TEXT tokens; repeatable")
       ->allow_extra_args(false);
   app.add_option("--dtype", texts.dtypes, "f32, bf16 or f16; repeatable [f32 and bf16]")
@@ -139,8 +137,17 @@ int run_bench(const Arguments& arguments) {
   app.add_option(
       "--json", texts.json,
       "write the rows there ('-': stdout, in place of the table); seconds, flop and bytes");
-  if (parse(app, arguments) == Parsed::HelpShown) return 0;
+  app.add_option("--ranks", options.plan.ranks,
+                 "ring: processes, started by mpirun on this host [the product of the degrees]")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--ring-degree", options.plan.ring, "ring: [what --ranks leaves]")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--ulysses-degree", options.plan.ulysses, "ring: [1]")->check(CLI::Range(1, 4096));
+  app.add_flag("--no-shared-memory{false}", options.shared_memory,
+               "ring: messages on one host too");
+}
 
+void run(const Texts& texts, BenchOptions options, Communicator& world) {
   for (const std::string& shape : texts.shapes) options.shapes.push_back(parse_shape(shape));
   const std::unique_ptr<Platform> platform =
       make_platform(texts.platform, {.threads = options.threads});
@@ -154,11 +161,43 @@ int run_bench(const Arguments& arguments) {
     if (table) print_peaks(*platform, peaks);
     report.set("rows", peaks_json(peaks));
   } else {
-    const std::vector<BenchRow> rows = measure(texts.what, *platform, options);
+    if (texts.what == "ring") options.plan.ranks = world.size();
+    const std::vector<BenchRow> rows =
+        texts.what == "ring" ? bench_ring(*platform, options, world, resolve_plan(options.plan))
+                             : measure(texts.what, *platform, options);
+    if (world.rank() != 0) return;
     if (table) print_rows(*platform, rows);
     report.set("rows", rows_json(rows));
   }
   if (!texts.json.empty()) write_report(texts.json, report);
+}
+
+}  // namespace
+
+int run_bench(const Arguments& arguments) {
+  Texts texts;
+  BenchOptions options;
+  CLI::App app(
+      "Measured rates of this machine: peak (units and memory), attention, linear, block (a "
+      "Qwen-Image block), ring (attention over ranks).",
+      "annulus bench");
+  bind(app, texts, options);
+  if (const auto place = rank_place())
+    return run_as_rank(
+        *place, arguments, [&] { return parse(app, arguments); },
+        [&] { return CommOptions{.shared_memory = options.shared_memory}; },
+        [&](const RankProcess& process, Communicator& world) {
+          options.threads = process.threads(options.threads);
+          run(texts, options, world);
+        });
+  if (parse(app, arguments) == Parsed::HelpShown) return 0;
+  const int ranks = resolve_plan(options.plan).ranks();
+  if (ranks > 1) {
+    Arguments words = {"bench"};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    return launch_ranks(ranks, words);
+  }
+  run(texts, options, *make_single_rank());
   return 0;
 }
 

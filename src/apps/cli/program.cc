@@ -23,7 +23,7 @@ constexpr std::array<Command, 6> kCommands = {{
     {"plan", "", "parallel plans: time, bytes and memory of each, and which is best", run_plan},
     {"doctor", "", "this machine: CPU, platforms, libraries, memory, disk", run_doctor},
     {"attention", "FILE", "one attention case from a safetensors file", run_attention},
-    {"bench", "WHAT", "measured rates: peak, attention, linear, block", run_bench},
+    {"bench", "WHAT", "measured rates: peak, attention, linear, block, ring", run_bench},
 }};
 
 constexpr std::string_view kNames = "generate, info, plan, doctor, attention or bench";
