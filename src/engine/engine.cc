@@ -40,6 +40,8 @@ std::size_t mapped_bytes(const Checkpoint& checkpoint) {
   return bytes;
 }
 
+constexpr std::int64_t kRowBlock = 64;  // rows at a time where bits must not depend on their number
+
 /// What rank 0 tells the others before each thing that they do together.
 enum class Command : std::uint64_t { Stop, Run, Report };
 
@@ -101,8 +103,9 @@ void check_components(const EngineConfig& config, const Checkpoint& checkpoint) 
 /// hosts may keep it in different places.
 std::string arguments_text(const EngineConfig& config) {
   std::string text = text_of("plan ", to_string(config.plan), ", platform \"", config.platform,
-                             "\", dtype ", config.dtype ? name_of(*config.dtype) : "default",
-                             ", attention \"", config.attention_backend, "\"");
+                             config.deterministic ? "\", deterministic, dtype " : "\", dtype ",
+                             config.dtype ? name_of(*config.dtype) : "default", ", attention \"",
+                             config.attention_backend, "\"");
   for (const auto& [component, dtype] : config.component_dtype)
     text += text_of(", ", component, " in ", name_of(dtype));
   for (const auto& [component, backend] : config.component_attention)
@@ -145,21 +148,31 @@ struct Engine::Parts {
   DType dtype = DType::F32;
   std::unique_ptr<Pipeline> pipeline;
   std::size_t mapped = 0;  // bytes of weight files
-  bool failed = false;     // the ranks are apart: nothing more can be done together
+  std::int64_t row_block = 0;
+  bool failed = false;  // the ranks are apart: nothing more can be done together
 
   Parts(const EngineConfig& config, Communicator* given)
-      : world(given == nullptr ? *alone : *given), plan(config.plan) {
+      : world(given == nullptr ? *alone : *given),
+        plan(config.plan),
+        row_block(config.deterministic ? kRowBlock : 0) {
     for (const auto& [file, scale] : config.loras) adapters.push_back(file);
     require_agreement(world,
                       {{"version", config.version.empty() ? ANNULUS_VERSION : config.version},
                        {"arguments", arguments_text(config)}});
     together(world, [&] {
       checkpoint = Checkpoint::open(config.checkpoint);
-      platform = make_platform(config.platform, {.threads = config.threads});
+      require(!config.deterministic || plan.ulysses == 1, ErrorCode::Unsupported,
+              "--deterministic: wanted --ulysses-degree 1 (heads of another number of ranks go "
+              "through other sums), found ",
+              plan.ulysses);
+      platform =
+          make_platform(config.platform, {.threads = config.deterministic ? 1 : config.threads});
       check_components(config, *checkpoint);
       if (world.size() > 1) checkpoint->weights_dtype("transformer");
     });
-    require_agreement(world, {{"platform", std::string(platform->name())}});
+    std::vector<Statement> machine = {{"platform", std::string(platform->name())}};
+    if (config.deterministic) machine.push_back({"instruction set", platform->isa()});
+    require_agreement(world, machine);
     dtype = compute_dtype(config, *platform, *checkpoint, world);
     guided_mesh.emplace(world, plan);
     unguided_mesh.emplace(world, unguided(plan));
@@ -188,7 +201,7 @@ struct Engine::Parts {
 
   Context context() noexcept {
     return {Lane{device(), *stream, *workspace, *mesh}, platform->ops(), dtype,
-            platform->wide_dtype()};
+            platform->wide_dtype(), row_block};
   }
 
  private:
@@ -207,7 +220,7 @@ struct Engine::Parts {
                       .backend = config.attention_backend,
                       .component_backend = config.component_attention,
                       .component = {},
-                      .ring = unguided(plan).ring > 1},
+                      .ring = unguided(plan).ring > 1 && !config.deterministic},
         .component_dtype = config.component_dtype,
         .adapters = load_adapters(config, device()),
         .defaults = folder_defaults(config.checkpoint),

@@ -27,6 +27,10 @@ struct EngineConfig {
   std::map<std::string, std::string, std::less<>> component_attention;
   std::vector<std::pair<std::filesystem::path, float>> loras;  // file, scale
   ParallelPlan plan;                                           // its product is the number of ranks
+  /// The same bits for every ring degree (and with or without cfg groups) on one instruction set.
+  /// Costs: one thread per rank, rows in padded blocks, all keys and values on every rank, and the
+  /// first rank decodes alone. Refuses Ulysses.
+  bool deterministic = false;
   std::string version;  // compared between ranks; "": this build's
 };
 

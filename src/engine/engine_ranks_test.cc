@@ -94,6 +94,33 @@ TEST(EngineRanks, TwiceTheSameRunGivesTheSameBits) {
   EXPECT_EQ(byte_difference(one.images, two.images), 0);
 }
 
+TEST(EngineRanks, DeterministicRunsGiveTheSameBitsForEveryRingDegree) {
+  Request request = request_for(112, 144, {"a purple house", "snow"});
+  for (const DType dtype : {DType::F32, DType::BF16}) {
+    EngineConfig config = {.checkpoint = kStorybook, .dtype = dtype, .deterministic = true};
+    const Made alone = run_ranks(config, request);
+    for (const ParallelPlan& plan : {ParallelPlan{.ring = 2}, ParallelPlan{.ring = 3},
+                                     ParallelPlan{.ring = 8}, ParallelPlan{.cfg = 2, .ring = 2}}) {
+      config.plan = plan;
+      const Made ranks = run_ranks(config, request);
+      EXPECT_EQ(ranks.latents, alone.latents) << to_string(plan) << " in " << name_of(dtype);
+      EXPECT_EQ(byte_difference(ranks.images, alone.images), 0) << to_string(plan);
+    }
+  }
+}
+
+TEST(EngineRanks, DeterministicRunsRefuseUlyssesByName) {
+  const EngineConfig config = {
+      .checkpoint = kStorybook, .plan = {.ulysses = 2}, .deterministic = true};
+  try {
+    run_ranks(config, request_for(48, 64, {"a house"}));
+    ADD_FAILURE() << "it ran";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::Unsupported);
+    EXPECT_NE(std::string(error.what()).find("--ulysses-degree 1"), std::string::npos);
+  }
+}
+
 TEST(EngineRanks, MessagesGiveTheBitsOfShardsReadInPlace) {
   const Request request = request_for(112, 144, {"a purple house"});
   const EngineConfig config = {.checkpoint = kStorybook, .plan = {.ring = 3}};

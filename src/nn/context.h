@@ -13,6 +13,10 @@ struct Context : Lane {
   const OpTable& ops;
   DType dtype;  // inputs of GEMM and attention: f32, bf16 or f16 (f64 on the reference platform)
   DType wide;   // residual stream, norms, modulation, latents: f32 (f64 on the reference platform)
+  /// Rows of a sequence that linear layers and attention take at a time, the last ones padded, so
+  /// that a row's bits do not depend on how many rows this rank has; 0: all at once, which is
+  /// faster.
+  std::int64_t row_block = 0;
 };
 
 /// The same context with results in the wide dtype: for small vectors (timestep embeddings,

@@ -1,5 +1,6 @@
 #include "nn/linear.h"
 
+#include <algorithm>
 #include <array>
 
 namespace annulus {
@@ -17,6 +18,29 @@ Linear load_linear(const WeightScope& w, std::int64_t in, std::int64_t out, Bias
   return layer;
 }
 
+namespace {
+
+/// Blocks of x [batch, rows, in] in memory of their own, padded with zeros, one call each.
+void linear_in_blocks(const Context& ctx, const Tensor& x, const Linear& layer,
+                      Activation activation, Tensor& out) {
+  Context whole = ctx;
+  whole.row_block = 0;
+  const std::int64_t rows = x.shape()[1], block = ctx.row_block;
+  Tensor from = Tensor::empty({block, layer.in()}, x.dtype(), ctx.device),
+         to = Tensor::empty({block, layer.out()}, out.dtype(), ctx.device);
+  for (std::int64_t entry = 0; entry < x.shape()[0]; ++entry)
+    for (std::int64_t begin = 0; begin < rows; begin += block) {
+      const std::int64_t end = std::min(rows, begin + block), count = end - begin;
+      if (count < block) ctx.device.fill(ctx.stream, from, 0);
+      Tensor filled = from.slice(0, 0, count), wanted = out.select(0, entry).slice(0, begin, end);
+      ctx.device.copy(ctx.stream, x.select(0, entry).slice(0, begin, end), filled);
+      linear_into(whole, from, layer, activation, to);
+      ctx.device.copy(ctx.stream, to.slice(0, 0, count), wanted);
+    }
+}
+
+}  // namespace
+
 void linear_into(const Context& ctx, const Tensor& x, const Linear& layer, Activation activation,
                  Tensor& out) {
   const int rank = x.shape().rank();
@@ -24,6 +48,7 @@ void linear_into(const Context& ctx, const Tensor& x, const Linear& layer, Activ
       rank >= 1 && x.shape()[-1] == layer.in() && out.shape() == x.shape().with(-1, layer.out()),
       ErrorCode::InvalidRequest, "linear: wanted [..., ", layer.in(), "] -> [..., ", layer.out(),
       "], found ", x.shape(), " -> ", out.shape());
+  if (ctx.row_block > 0 && rank == 3) return linear_in_blocks(ctx, x, layer, activation, out);
   const auto run = required_op(ctx.ops.linear, "linear");
   const auto apply = [&](const Tensor& input, const Tensor& weight, const Tensor* bias,
                          Activation last, Tensor& result) {

@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "parallel/ring.h"
+#include "parallel/shard.h"
 #include "parallel/ulysses.h"
+#include "tensor/host_device.h"
 
 namespace annulus {
 
@@ -112,9 +114,61 @@ Tensor attend_sharded(const Lane& lane, const AttentionChoice& choice, const Att
   return given(heads_to_rows(lane, out, queries));
 }
 
+// Real keys per entry where some are padding; undefined where none is.
+Tensor lengths_of(const Lane& lane, const Sequence& keys) {
+  const std::vector<std::int64_t>& last = keys.segments.back().lengths;
+  const std::int64_t rows = keys.rows(), before = rows - keys.segments.back().rows;
+  if (std::all_of(last.begin(), last.end(), [&](std::int64_t n) { return before + n == rows; }))
+    return {};
+  HostDevice host(1);
+  Tensor from = Tensor::empty({static_cast<std::int64_t>(last.size())}, DType::I32, host);
+  for (std::size_t i = 0; i < last.size(); ++i)
+    from.data<std::int32_t>()[i] = static_cast<std::int32_t>(before + last[i]);
+  Tensor to = Tensor::empty(from.shape(), DType::I32, lane.device);
+  lane.device.copy(lane.stream, from, to);
+  return to;
+}
+
+Tensor attend_in_blocks(const Lane& lane, const AttentionChoice& choice, const AttendArgs& args) {
+  require(args.mask == nullptr && args.causal == Causal::No && args.window[0] < 0 &&
+              args.window[1] < 0 && args.q.shape().rank() == 4 && lane.mesh.plan().ulysses == 1,
+          ErrorCode::Unsupported,
+          "attend: wanted no mask and no Ulysses with blocks of queries, found one");
+  Tensor k = args.k, v = args.v, lengths;
+  const Tensor* kv_lengths = args.kv_lengths;
+  if (args.sequence != nullptr) {
+    const Sequence& keys = *args.sequence;
+    check_sharded(lane, args, args.queries == nullptr ? keys : *args.queries);
+    for (std::size_t i = 0; i + 1 < keys.segments.size(); ++i)
+      require(keys.segments[i].lengths.empty(), ErrorCode::Unsupported,
+              "attend: wanted padding in the last segment only, with blocks of queries");
+    k = gather(lane, k, 1, keys);
+    v = gather(lane, v, 1, keys);
+    lengths = lengths_of(lane, keys);
+    if (lengths.defined()) kv_lengths = &lengths;
+  }
+  const Shape& shape = args.q.shape();
+  const std::int64_t rows = shape[1], block = args.query_block;
+  Tensor out = Tensor::empty(shape, args.q.dtype(), lane.device);
+  Tensor from = Tensor::empty(shape.with(1, block), args.q.dtype(), lane.device),
+         to = Tensor::empty(shape.with(1, block), args.q.dtype(), lane.device);
+  for (std::int64_t begin = 0; begin < rows; begin += block) {
+    const std::int64_t end = std::min(rows, begin + block), count = end - begin;
+    if (count < block) lane.device.fill(lane.stream, from, 0);
+    Tensor filled = from.slice(1, 0, count), wanted = out.slice(1, begin, end);
+    lane.device.copy(lane.stream, args.q.slice(1, begin, end), filled);
+    choice.backend->run(lane.stream, lane.workspace,
+                        {.q = from, .k = k, .v = v, .scale = args.scale, .kv_lengths = kv_lengths},
+                        to, nullptr);
+    lane.device.copy(lane.stream, to.slice(1, 0, count), wanted);
+  }
+  return out;
+}
+
 }  // namespace
 
 Tensor attend(const Lane& lane, const AttentionChoice& choice, const AttendArgs& args) {
+  if (args.query_block > 0) return attend_in_blocks(lane, choice, args);
   if (args.sequence != nullptr) return attend_sharded(lane, choice, args);
   Tensor out = Tensor::empty(args.q.shape(), args.q.dtype(), lane.device);
   const AttentionArgs call = {.q = args.q,

@@ -37,6 +37,12 @@ struct AttendArgs {
   /// With `sequence`: has the mask a row for each query (even where a rank holds but one), or one
   /// row for all?
   bool mask_per_query = true;
+
+  /// Above 0: calls of exactly so many queries (the last padded) over all keys, which every rank
+  /// gathers, in the order of their positions: a query's bits do not depend on the number of ranks.
+  /// Memory for K and V is that of one rank. No masks, no packed sequences, one Ulysses rank; in a
+  /// `sequence` only the last segment may have padding.
+  std::int64_t query_block = 0;
 };
 
 /// Returns [batch, seq_q, heads, head_dim] in q's dtype, contiguous. With a packed `sequence`, q, k

@@ -443,6 +443,16 @@ std::vector<Setting> machine_settings() {
        [](Options& o, const std::string& v) {
          o.shared_memory = !parse_flag("no-shared-memory", v);
        }},
+      {"deterministic",
+       {},
+       "",
+       "Machine",
+       false,
+       false,
+       false,
+       "the same bits for every ring degree on one instruction set; slower: one thread per rank, "
+       "all keys and values on each",
+       [](Options& o, const std::string& v) { o.deterministic = parse_flag("deterministic", v); }},
       {"rank-deadline",
        {},
        "S",

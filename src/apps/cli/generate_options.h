@@ -54,7 +54,7 @@ struct GenerateOptions {
   int preview_every = 0, checkpoint_every = 0;
   std::filesystem::path resume_job;
   std::optional<int> ranks, ring_degree, ulysses_degree;
-  bool cfg_parallel = false, shared_memory = true;
+  bool cfg_parallel = false, shared_memory = true, deterministic = false;
   double rank_deadline = 30;  // seconds
   bool explain = false, dry_run = false, quiet = false, verbose = false;
 };

@@ -154,6 +154,7 @@ EngineConfig engine_config(const GenerateOptions& options, const ParallelPlan& p
                          .component_attention = options.component_attention,
                          .loras = {},
                          .plan = plan,
+                         .deterministic = options.deterministic,
                          .version = {}};
   for (const LoraOption& lora : options.loras) config.loras.emplace_back(lora.file, lora.scale);
   return config;

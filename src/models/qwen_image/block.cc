@@ -122,7 +122,8 @@ Tensor attention(const Context& ctx, const TransformerConfig& config, const Bloc
                              .v = heads(v),
                              .kv_lengths = pass.kv_lengths,
                              .sequence = pass.sequence,
-                             .queries = wanted.txt ? nullptr : pass.targets});
+                             .queries = wanted.txt ? nullptr : pass.targets,
+                             .query_block = ctx.row_block});
   return out.reshape({batch, rows, config.hidden()});
 }
 

@@ -41,7 +41,8 @@ std::vector<Conditioning> encode_lists(const Run& run,
                                        const Conditions& conditions) {
   Communicator& world = run.components.text_ctx.mesh.world();
   std::vector<Conditioning> made;
-  if (world.size() == 1) {
+  const bool alone = run.components.text_ctx.row_block > 0;  // each prompt by itself, as on ranks
+  if (world.size() == 1 && !alone) {
     for (const std::vector<std::string>& prompts : lists)
       made.push_back(encode(run, prompts, conditions));
     return made;
@@ -234,7 +235,12 @@ HostTensor decode_latents(const Run& run, const Tensor& latents) {
   quiet.tap = {};
   const Tensor z =
       denormalised(ctx, c.vae.config, unpacked(ctx, latents, 2 * grid.height, 2 * grid.width));
-  return decode(ctx, c.vae, z, tiling_for(run.request), quiet, &ctx.mesh.world());
+  if (ctx.row_block == 0)
+    return decode(ctx, c.vae, z, tiling_for(run.request), quiet, &ctx.mesh.world());
+  // Bands would give other bits for other numbers of ranks.
+  quiet.cancelled = {};  // the others are not asked
+  if (ctx.mesh.world().rank() != 0) return {};
+  return decode(ctx, c.vae, z, tiling_for(run.request), quiet);
 }
 
 std::vector<Image> decode_stage(const Run& run, const Tensor& latents) {
