@@ -53,7 +53,9 @@ Tensor pixels_of(const Context& ctx, const Image& image) {
 Tensor latents_of(const Components& components, const Image& image,
                   const std::optional<Tiling>& tiling, const Progress& progress) {
   const Context& ctx = components.vae_ctx;
-  const HostTensor moments = encode(ctx, components.vae, pixels_of(ctx, image), tiling, progress);
+  Communicator* const ranks = ctx.row_block > 0 ? nullptr : &ctx.mesh.world();
+  const HostTensor moments =
+      encode(ctx, components.vae, pixels_of(ctx, image), tiling, progress, ranks);
   for (const float x : moments.values)
     require(std::isfinite(x), ErrorCode::NonFinite,
             "encode: wanted finite numbers, found NaN or Inf in the latents of a picture");

@@ -40,20 +40,20 @@ HostTensor from_bytes(std::span<const std::byte> bytes) {
   return x;
 }
 
-/// Each rank's, in rank order, on rank 0.
-std::vector<HostTensor> collected(Communicator& ranks, const HostTensor& mine) {
+/// Each rank's, in rank order.
+std::vector<HostTensor> collected(Communicator& ranks, const HostTensor& mine, Where where) {
   const std::vector<std::vector<std::byte>> all = ranks.all_gather(to_bytes(mine));
   std::vector<HostTensor> parts;
-  if (ranks.rank() == 0)
+  if (ranks.rank() == 0 || where == Where::Everywhere)
     for (const std::vector<std::byte>& bytes : all) parts.push_back(from_bytes(bytes));
   return parts;
 }
 
 }  // namespace
 
-HostTensor stacked(Communicator& ranks, const HostTensor& part) {
-  std::vector<HostTensor> parts = collected(ranks, part);
-  if (ranks.rank() != 0) return {};
+HostTensor stacked(Communicator& ranks, const HostTensor& part, Where where) {
+  std::vector<HostTensor> parts = collected(ranks, part, where);
+  if (parts.empty()) return {};
   std::erase_if(parts, [](const HostTensor& one) { return one.values.empty(); });
   std::int64_t rows = 0;
   for (const HostTensor& one : parts) rows += one.shape[2];
@@ -91,7 +91,7 @@ HostTensor in_divided_tiles(
       mine = make(at.top, at.left, std::min(plan.tile_height, height - at.top),
                   std::min(plan.tile_width, width - at.left));
     }
-    for (HostTensor& tile : collected(ranks, mine)) made.push_back(std::move(tile));
+    for (HostTensor& tile : collected(ranks, mine, Where::First)) made.push_back(std::move(tile));
   }
   if (ranks.rank() != 0) return {};
   return in_tiles(plan, height, width, [&](std::int64_t, std::int64_t, std::int64_t, std::int64_t) {

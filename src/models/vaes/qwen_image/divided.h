@@ -6,9 +6,11 @@
 
 namespace annulus::qwen_image {
 
-/// The parts of all ranks [batch, frames, rows, width, channels], one below the other, on rank 0;
-/// nothing elsewhere. A part without values has no rows. Collective.
-HostTensor stacked(Communicator& ranks, const HostTensor& part);
+enum class Where : bool { First, Everywhere };
+
+/// The parts of all ranks [batch, frames, rows, width, channels], one below the other, on rank 0 or
+/// on every rank; nothing elsewhere. A part without values has no rows. Collective.
+HostTensor stacked(Communicator& ranks, const HostTensor& part, Where where);
 
 /// in_tiles with the tiles dealt to the ranks in turn: the same tiles and the same blending. The
 /// result is on rank 0. Collective. Every rank calls `turn` before each round of tiles.

@@ -171,7 +171,12 @@ Downsample load_downsample(const WeightScope& w, std::int64_t channels, bool tem
 }
 
 Tensor forward(const Context& ctx, const Downsample& layer, Tensor x, FrameCache& cache) {
-  x = conv(ctx, x, layer.resample, {.stride = {1, 2, 2}, .pad_after = {0, 1, 1}});
+  const Band& band = cache.band();
+  Tensor seen = with_halo(ctx, band, x);
+  // It looks at the row below alone.
+  if (band.above()) seen = seen.slice(2, 1, seen.shape()[2]);
+  x = conv(ctx, seen, layer.resample,
+           {.stride = {1, 2, 2}, .pad_after = {0, band.below() ? 0 : 1, 1}});
   if (!layer.time_conv) return x;
   Tensor& slot = cache.slot();
   if (cache.first()) {  // the first frame stands for itself

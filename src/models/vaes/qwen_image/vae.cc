@@ -34,11 +34,12 @@ HostTensor on_host(const Context& ctx, const Tensor& x) {
   return {x.shape(), to_host(ctx, x)};
 }
 
-/// Moments of one tile (or of the whole).
-HostTensor encode_tile(const Context& ctx, const Vae& vae, const Tensor& pixels) {
+/// Moments of one tile (or of the whole, or of this rank's rows of it).
+HostTensor encode_tile(const Context& ctx, const Vae& vae, const Tensor& pixels,
+                       const Band& band = {}) {
   const std::int64_t frames = pixels.shape()[1];
   const std::int64_t chunks = 1 + (frames - 1) / kFramesPerChunk;
-  FrameCache cache(static_cast<int>(chunks));
+  FrameCache cache(static_cast<int>(chunks), band);
   std::vector<HostTensor> parts;
   for (std::int64_t i = 0; i < chunks; ++i) {
     const std::int64_t begin = i == 0 ? 0 : 1 + kFramesPerChunk * (i - 1);
@@ -72,13 +73,23 @@ void check_finite(const HostTensor& pixels) {
           ErrorCode::NonFinite, "decode: wanted finite numbers, found NaN or Inf in pixels (VAE)");
 }
 
+HostTensor encode_in_bands(const Context& ctx, const Vae& vae, const Tensor& pixels,
+                           Communicator& ranks) {
+  const std::int64_t ratio = vae.config.spatial_ratio();
+  const Band band(ranks, pixels.shape()[2] / ratio);
+  HostTensor mine;
+  if (!band.empty())
+    mine = encode_tile(ctx, vae, pixels.slice(2, band.begin() * ratio, band.end() * ratio), band);
+  return stacked(ranks, mine, Where::Everywhere);
+}
+
 HostTensor decode_in_bands(const Context& ctx, const Vae& vae, const Tensor& latents,
                            Communicator& ranks) {
   const Band band(ranks, latents.shape()[2]);
   HostTensor mine;
   if (!band.empty())
     mine = decode_tile(ctx, vae, latents.slice(2, band.begin(), band.end()), {}, band);
-  return stacked(ranks, mine);
+  return stacked(ranks, mine, Where::First);
 }
 
 Tensor tile_of(const Tensor& x, std::int64_t top, std::int64_t left, std::int64_t height,
@@ -113,12 +124,18 @@ Vae load_vae(const WeightScope& w, const Json& config, const AttentionSelection&
 }
 
 HostTensor encode(const Context& ctx, const Vae& vae, const Tensor& pixels,
-                  const std::optional<Tiling>& tiling, const Progress& progress) {
+                  const std::optional<Tiling>& tiling, const Progress& progress,
+                  Communicator* ranks) {
   check_latents(vae.config, pixels, vae.config.input_channels, "VAE encode");
   const std::int64_t height = pixels.shape()[2], width = pixels.shape()[3];
   if (!tiling ||
-      (height <= tiling->tile_sample_min_height && width <= tiling->tile_sample_min_width))
-    return encode_tile(ctx, vae, pixels);
+      (height <= tiling->tile_sample_min_height && width <= tiling->tile_sample_min_width)) {
+    // Sizes between whole rows of latents lose their last rows of pixels; those stay with one rank.
+    const bool divides = height % vae.config.spatial_ratio() == 0;
+    return ranks != nullptr && ranks->size() > 1 && divides
+               ? encode_in_bands(ctx, vae, pixels, *ranks)
+               : encode_tile(ctx, vae, pixels);
+  }
 
   const std::int64_t ratio = vae.config.spatial_ratio();
   const TilePlan plan = {.tile_height = tiling->tile_sample_min_height,

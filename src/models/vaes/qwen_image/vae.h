@@ -30,10 +30,14 @@ Vae load_vae(const WeightScope& w, const Json& config, const AttentionSelection&
 ///
 ///   pixels  [batch, frames, height, width, input_channels] in [-1, 1], any floating dtype
 ///   tiling  pictures larger than a tile are encoded in tiles; absent: whole
+///   ranks   that divide a whole picture (not tiles) in bands of rows; all call together, and all
+///   get
+///           the result; null: this one alone
 ///
 /// Throws InvalidRequest for a picture too small, Cancelled between tiles and frames.
 HostTensor encode(const Context& ctx, const Vae& vae, const Tensor& pixels,
-                  const std::optional<Tiling>& tiling, const Progress& progress = {});
+                  const std::optional<Tiling>& tiling, const Progress& progress = {},
+                  Communicator* ranks = nullptr);
 
 /// [batch, frames', height', width', z_dim] (not normalised) to [batch, 1 + 4 * (frames' - 1),
 /// height' * ratio, width' * ratio, input_channels] on the host, clamped to [-1, 1] unless it was
