@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <charconv>
 #include <initializer_list>
+#include <string_view>
 #include <vector>
 
+#include "base/environment.h"
 #include "comm/communicator.h"
 
 namespace annulus::cli {
@@ -16,9 +18,12 @@ namespace {
 
 /// The number that the first of these variables begins with ("4(x2)" is 4).
 std::optional<int> number_in(std::initializer_list<const char*> variables) {
-  for (const char* variable : variables)
-    if (const char* text = std::getenv(variable); text != nullptr && *text >= '0' && *text <= '9')
-      return static_cast<int>(std::strtol(text, nullptr, 10));
+  for (const char* variable : variables) {
+    const std::string_view text = environment(variable);
+    int number = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc())
+      return number;
+  }
   return std::nullopt;
 }
 
@@ -39,6 +44,7 @@ std::optional<RankPlace> rank_place() {
   RankPlace place;
   place.rank =
       number_in({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}).value_or(0);
+  place.ranks = number_in({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}).value_or(0);
   place.local_rank =
       number_in({"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}).value_or(0);
   place.local_ranks = std::max(1, number_in({"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS",

@@ -7,7 +7,7 @@
 namespace annulus::cli {
 
 struct RankPlace {
-  int rank = 0;
+  int rank = 0, ranks = 0;              // 0: not told how many
   int local_rank = 0, local_ranks = 1;  // among those on this host
 };
 

@@ -84,6 +84,12 @@ int run_as_rank(const RankPlace& place, const Arguments& arguments,
       process.failed(Error(ErrorCode::PeerFailure, std::string(why)));
     };
     const std::unique_ptr<Communicator> world = make_mpi(comm);
+    if (place.ranks > 1 && world->size() == 1)  // each would draw the whole picture
+      throw Error(ErrorCode::Unsupported,
+                  text_of("MPI: wanted ", place.ranks,
+                          " ranks, found each by itself: what started "
+                          "them speaks another language than this MPI"),
+                  "srun --mpi=pmix, or the mpirun that belongs to the library");
     require_agreement(*world, statements_of(arguments));
     together(*world, [&] {
       if (mistake) std::rethrow_exception(mistake);

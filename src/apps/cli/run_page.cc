@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <optional>
 #include <sstream>
+
+#include "base/environment.h"
 
 namespace annulus::cli {
 
@@ -27,10 +28,8 @@ struct Place {
 };
 
 std::optional<Place> place_of_parent() {
-  const char* const text = std::getenv(kVariable);
-  if (text == nullptr) return std::nullopt;
   Place place;
-  std::istringstream parts(text);
+  std::istringstream parts{std::string(environment(kVariable))};
   for (std::string* part : {&place.process, &place.page, &place.out, &place.err})
     if (!std::getline(parts, *part, ':') ||
         part->find_first_not_of("0123456789") != std::string::npos)
