@@ -193,6 +193,9 @@ void generate_on_ranks(const GenerateOptions& options, RankProcess& process, Com
   EngineConfig config = engine_config(options, choice.plan);
   config.threads = process.threads(options.threads);
   Engine engine(config, &world);
+  if (options.verbose)
+    std::cerr << text_of("annulus: rank ", world.rank(), " of ", world.size(), ": ",
+                         engine.platform().name(), " (", engine.platform().description(), ")\n");
   if (!engine.leads()) return engine.follow();
   if (!choice.why.empty() && !options.quiet)
     std::cerr << "plan by the cost model: " << choice.why << '\n';

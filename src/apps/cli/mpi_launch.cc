@@ -179,6 +179,13 @@ class Launch {
     std::cerr << err_.read_all() << std::flush;
     const std::string said = said_.read_all();
     if (output_.size() < kKeptOutput) output_ += said;
+    // Of what the other ranks say, lines of the log are for people.
+    unfinished_ += said;
+    for (std::size_t end = 0; (end = unfinished_.find('\n')) != std::string::npos;) {
+      const std::string line = unfinished_.substr(0, end + 1);
+      unfinished_.erase(0, end + 1);
+      if (line.starts_with("annulus: rank ")) std::cerr << line << std::flush;
+    }
   }
 
   // Waits a moment, or until a rank ends.
@@ -228,7 +235,8 @@ class Launch {
   RunPage page_;
   std::string page_place_;  // as a variable of the environment
   pid_t mpirun_ = -1;
-  std::string output_;  // what came through `said_`
+  std::string output_;      // what came through `said_`
+  std::string unfinished_;  // its last line
   std::vector<int> watched_;
   int lost_ = -1, stopped_ = -1;
   bool told_ = false;
