@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 
+#include "base/environment.h"
 #include "engine/test_ranks.h"
 #include "io/safetensors.h"
 #include "tensor/copy.h"
@@ -24,9 +25,15 @@ Request request_for(std::int64_t width, std::int64_t height, std::vector<std::st
   return request;
 }
 
+/// Are there fewer cases to try (sanitizers slow them tenfold)?
+bool in_brief() {
+  return !environment("ANNULUS_CASES").empty();
+}
+
 /// Every division of up to 8 ranks that a model of `heads` heads allows.
 std::vector<ParallelPlan> all_plans(int heads) {
   std::vector<ParallelPlan> plans;
+  if (in_brief()) return {{.cfg = 2, .ring = 2}, {.ulysses = 2, .ring = 2}};
   for (int cfg = 1; cfg <= 2; ++cfg)
     for (int ring = 1; ring <= 8; ++ring)
       for (int ulysses = 1; ulysses <= heads; ++ulysses)
@@ -57,9 +64,13 @@ TEST(EngineRanks, StorybookIn63TokensUnderEveryPlanEqualsOneRank) {
 }
 
 TEST(EngineRanks, PromptsOfDifferentLengthsShorterThanTheRanksEqualOneRank) {
-  every_plan_equals_one_rank(
-      kStorybook, request_for(48, 80, {"a red boat on the blue sea", "x", "two trees"}),
-      {{.ring = 2}, {.cfg = 2, .ring = 3}, {.ulysses = 4, .ring = 2}, {.cfg = 2, .ring = 4}});
+  every_plan_equals_one_rank(kStorybook,
+                             request_for(48, 80, {"a red boat on the blue sea", "x", "two trees"}),
+                             in_brief() ? std::vector<ParallelPlan>{{.cfg = 2, .ring = 2}}
+                                        : std::vector<ParallelPlan>{{.ring = 2},
+                                                                    {.cfg = 2, .ring = 3},
+                                                                    {.ulysses = 4, .ring = 2},
+                                                                    {.cfg = 2, .ring = 4}});
 }
 
 TEST(EngineRanks, OneTokenOnEightRanksEqualsOneRank) {
@@ -99,8 +110,9 @@ TEST(EngineRanks, DeterministicRunsGiveTheSameBitsForEveryRingDegree) {
   for (const DType dtype : {DType::F32, DType::BF16}) {
     EngineConfig config = {.checkpoint = kStorybook, .dtype = dtype, .deterministic = true};
     const Made alone = run_ranks(config, request);
-    for (const ParallelPlan& plan : {ParallelPlan{.ring = 2}, ParallelPlan{.ring = 3},
-                                     ParallelPlan{.ring = 8}, ParallelPlan{.cfg = 2, .ring = 2}}) {
+    for (const ParallelPlan& plan : {ParallelPlan{.ring = 3}, ParallelPlan{.cfg = 2, .ring = 2},
+                                     ParallelPlan{.ring = 2}, ParallelPlan{.ring = 8}}) {
+      if (in_brief() && plan.cfg == 1) continue;
       config.plan = plan;
       const Made ranks = run_ranks(config, request);
       EXPECT_EQ(ranks.latents, alone.latents) << to_string(plan) << " in " << name_of(dtype);
