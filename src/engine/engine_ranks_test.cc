@@ -201,8 +201,9 @@ TEST(EngineRanks, ARunGoesOnFromItsLatentsUnderAnotherPlanToTheSamePicture) {
     EXPECT_LE(byte_difference(run_ranks(config, request).images, whole.images), 1);
     config.plan = {};
     const Made again = run_ranks(config, request);
-    if (first.ranks() == 1)
+    if (first.ranks() == 1) {
       EXPECT_EQ(again.latents, whole.latents) << "one rank goes on bit for bit";
+    }
     EXPECT_LE(byte_difference(again.images, whole.images), 1);
   }
 }

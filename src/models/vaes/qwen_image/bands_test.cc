@@ -50,11 +50,12 @@ TEST_P(Bands, OfPicturesAndVideoEqualOneRank) {
         const Both divided = both(GetParam(), &world, frames, rows);
         EXPECT_LT(largest_difference(divided.moments.values, alone.moments.values), kRounding)
             << "encoder, rank " << world.rank() << " of " << ranks;
-        if (world.rank() == 0)
+        if (world.rank() == 0) {
           EXPECT_LT(largest_difference(divided.pixels.values, alone.pixels.values), kRounding)
               << "decoder, " << ranks << " ranks";
-        else
+        } else {
           EXPECT_TRUE(divided.pixels.values.empty());
+        }
       });
   }
 }
