@@ -27,7 +27,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kRoundMs = 20;                         // between looks at the ranks
-constexpr auto kPatience = std::chrono::seconds(5);  // from asking mpirun to end to killing it
+constexpr auto kPatience = std::chrono::seconds(4);  // from the end of a rank to killing mpirun
 constexpr int kNoMpirun = 127;
 constexpr std::size_t kKeptOutput = 65536;
 
@@ -102,14 +102,10 @@ class Launch {
 
   /// Until mpirun has ended. Returns its status as a shell would have it.
   int wait() {
-    int status = 0, signals = 0;
+    int status = 0;
     while (waitpid(mpirun_, &status, WNOHANG) == 0) {
       look();
-      if (interrupted() != 0 && signals == 0) {
-        ++signals;
-        asked_ = Clock::now();
-        page_.head().stop_signal = interrupted();  // the ranks stop together after their step
-      }
+      page_.head().stop_signal = interrupted();  // the ranks stop together after their step
       end_what_does_not();
     }
     pass_on();
@@ -202,32 +198,34 @@ class Launch {
     poll(polled.data(), polled.size(), kRoundMs);
     pass_on();
     bool failed = false;  // mpirun then ends the others: they are not lost
+    bool done = true;
     for (int rank = 0; rank < page_.ranks(); ++rank) {
       const RankSlot& slot = page_.slot(rank);
       failed = failed || slot.state == RankSlot::Failed;
+      done = done && slot.state == RankSlot::Done;
       const char state = slot.process > 0 ? state_of(slot.process) : 0;
       if (state == 'T') stopped_ = rank;
       if (state == 'R' && stopped_ == rank) stopped_ = -1;  // it goes on
     }
+    if ((failed || done) && !ending_) ending_ = Clock::now();
     if (failed) return;
     for (int rank = 0; rank < page_.ranks() && lost_ < 0; ++rank) {
       const auto at = static_cast<std::size_t>(rank);
       if (page_.slot(rank).state == RankSlot::Running && watched_[at] >= 0 && is_gone(watched_[at]))
         lost_ = rank;
     }
-    if (lost_ >= 0 && !asked_) asked_ = Clock::now();
+    if (lost_ >= 0 && !ending_) ending_ = Clock::now();
   }
 
-  // A second interrupt, or patience at its end.
+  // A rank has failed or all are done: mpirun ends by itself, but has been seen to hang.
   void end_what_does_not() {
-    if (!asked_) return;
-    const auto waited = Clock::now() - *asked_;
-    const bool lost = lost_ >= 0;
-    if (lost && waited > std::chrono::seconds(2) && !told_) {
+    if (!ending_) return;
+    const auto waited = Clock::now() - *ending_;
+    if (waited > kPatience / 2 && !told_) {
       kill(-mpirun_, SIGTERM);
       told_ = true;
     }
-    if (lost && waited > kPatience) kill(-mpirun_, SIGKILL);
+    if (waited > kPatience) kill(-mpirun_, SIGKILL);
   }
 
   Pipe out_, err_;  // of rank 0
@@ -240,7 +238,7 @@ class Launch {
   std::vector<int> watched_;
   int lost_ = -1, stopped_ = -1;
   bool told_ = false;
-  std::optional<Clock::time_point> asked_;
+  std::optional<Clock::time_point> ending_;
 };
 
 /// What the run failed of: a rank's own error before what others heard of it; the first lost rank.

@@ -80,6 +80,7 @@ MemoryPrediction predict(const Components& components, const Variant& variant,
   Meter meter(mesh);
   const Components metered = on_meter(components, meter);
   Request brief = request;
+  brief.start.reset();  // as from the beginning
   if (request.steps > kSteps) {
     brief.steps = kSteps;
     brief.sigmas.clear();
