@@ -41,6 +41,9 @@ class AttentionBackend {
   /// Why this backend cannot serve `spec`; nothing when it can.
   virtual std::optional<std::string> refusal(const AttentionSpec& spec) const = 0;
 
+  /// Does it give up accuracy of the inputs' type for speed? Such a backend serves by name only.
+  virtual bool approximate() const noexcept { return false; }
+
   /// out: q's shape, q's dtype or f32, written. lse: [batch, heads, seq_q] (packed: [heads,
   /// tokens]) f32, natural log, written when not null. Throws InvalidRequest for contradicting
   /// arguments (check()), Unsupported for a refused spec.

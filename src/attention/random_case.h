@@ -103,15 +103,25 @@ class RandomCase {
     return !packed_ && causal_ == Causal::No && window_[0] < 0 && window_[1] < 0;
   }
 
-  /// Nothing, or what is wrong: how many, the largest error, its place.
-  std::string compare(const AttentionResult& got, const AttentionResult& expected,
-                      DType out_dtype) const {
+  /// The error that rounding q and k to int8 leaves in a score: some deviations of a sum of
+  /// head_dim products of independent errors.
+  double int8_score_error() const {
+    const double scale =
+        scale_ != 0 ? std::fabs(scale_) : 1 / std::sqrt(static_cast<double>(head_dim_));
+    return 0.12 * scale * static_cast<double>(gain_) * gain_ *
+           std::sqrt(static_cast<double>(head_dim_));
+  }
+
+  /// Nothing, or what is wrong: how many, the largest error, its place. `score_error`: what a score
+  /// may be off beside rounding to f32.
+  std::string compare(const AttentionResult& got, const AttentionResult& expected, DType out_dtype,
+                      double score_error = 0) const {
     if (got.wrote_outside) return "wrote outside of its tensors";
     const double half = dtype_ == DType::BF16 ? 0x1p-7 : 0;  // rounded weights, twice
     const double rounding = out_dtype == DType::BF16  ? 0x1p-8
                             : out_dtype == DType::F16 ? 0x1p-10
                                                       : 0;
-    const double score = 4e-6 * (1 + largest_score());
+    const double score = 4e-6 * (1 + largest_score()) + score_error;
     const double most = 6;  // values are drawn below
     std::string wrong = compare("out", got.out, expected.out, (score + half + rounding) * most);
     return wrong.empty() ? compare("lse", got.lse, expected.lse, score) : wrong;

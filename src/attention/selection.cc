@@ -104,6 +104,7 @@ AttentionChoice AttentionSelection::choose(std::string_view layer, AttentionSpec
   }
   std::vector<AttentionRefusal> refused;
   for (const AttentionBackend* backend : candidates) {
+    if (backend->approximate()) continue;
     if (auto why = backend->refusal(spec)) {
       refused.push_back({std::string(backend->name()), std::move(*why)});
       continue;

@@ -35,9 +35,9 @@ struct AttentionSelection {
   std::string platform = "the platform";  // its name, for messages
 
   /// The backend for one layer. Walks: a component's choice, the global choice, ring's default, the
-  /// platform's order; an explicit choice is never replaced. Throws Unsupported naming the layer,
-  /// each refusal, and the backends that could serve; NotFound for an unknown name, with the known
-  /// ones.
+  /// platform's order without approximate backends; an explicit choice is never replaced. Throws
+  /// Unsupported naming the layer, each refusal, and the backends that could serve; NotFound for an
+  /// unknown name, with the known ones.
   AttentionChoice choose(std::string_view layer, AttentionSpec spec) const;
 
   AttentionSelection for_component(std::string name) const;  // the same options, another component

@@ -51,6 +51,7 @@ Json describe_attention(const Platform& platform) {
     const std::optional<std::string> refusal = backend->refusal(spec);
     list.push(Json::object({{"backend", std::string(backend->name())},
                             {"lse", !refusal.has_value()},
+                            {"approximate", backend->approximate()},
                             {"why", refusal.value_or("")}}));
   }
   return list;
@@ -109,7 +110,8 @@ void print_machine(const Json& machine) {
     for (const Json& backend : line["attention"].elements())
       print_row("", text_of("attention ", backend.get<std::string>("backend"),
                             backend.get<bool>("lse") ? ": with LSE"
-                                                     : ": " + backend.get<std::string>("why")));
+                                                     : ": " + backend.get<std::string>("why"),
+                            backend.get<bool>("approximate") ? "; approximate: by name only" : ""));
     print_row("", "ring attention takes " + line.get<std::string>("ring_default"));
     print_row("memory", gigabytes(line.get<std::size_t>("free_memory")) + " free");
   }

@@ -155,6 +155,26 @@ struct Singles512 : Vector512 {
   }
 };
 
+/// The f32 kernel.
+struct F32Products512 : Singles512 {
+  using Packed = __m512;
+  static constexpr std::int64_t kBlock = 256;
+  static constexpr int kTileRows = 12;
+
+  template <std::int64_t kStride>
+  static Multiply multiply_for(std::int64_t rows, std::int64_t vectors) noexcept {
+    return register_tile<F32Products512, kStride, kTileRows>(rows, vectors);
+  }
+
+  static Packed load_packed(const Word* p) noexcept {
+    return _mm512_loadu_ps(reinterpret_cast<const float*>(p));
+  }
+  static Packed repeat(const Word* p) noexcept {
+    return _mm512_set1_ps(*reinterpret_cast<const float*>(p));
+  }
+  static V dot(V sum, Packed a, Packed b) noexcept { return _mm512_fmadd_ps(a, b, sum); }
+};
+
 /// Words of two bf16.
 struct Pairs512 : Vector512 {
   static constexpr std::int64_t kWordStep = 1;

@@ -339,17 +339,31 @@ class Run {
   Memory memory_;
 };
 
+// Which kernel serves which call.
+struct Kernels {
+  const Kernel& plain;           // bf16 and f16 are widened as they are packed
+  const Kernel& bf16;            // for bf16 inputs, unless rows are few: then memory is the limit
+  const Kernel* int8 = nullptr;  // for all inputs, with the same exception
+};
+
 class Flash final : public AttentionBackend {
  public:
-  Flash(const Kernel& plain, const Kernel& bf16) noexcept : plain_(plain), bf16_(bf16) {}
+  explicit Flash(Kernels kernels) noexcept : kernels_(kernels) {}
 
-  std::string_view name() const noexcept override { return "flash"; }
+  std::string_view name() const noexcept override {
+    return kernels_.int8 == nullptr ? "flash" : "flash_int8";
+  }
 
   std::optional<std::string> refusal(const AttentionSpec& spec) const override {
-    if (spec.dtype == DType::F32 || spec.dtype == DType::BF16 || spec.dtype == DType::F16)
-      return std::nullopt;
-    return text_of("no kernel for ", name_of(spec.dtype), ", only f32, bf16 and f16");
+    if (spec.dtype != DType::F32 && spec.dtype != DType::BF16 && spec.dtype != DType::F16)
+      return text_of("no kernel for ", name_of(spec.dtype), ", only f32, bf16 and f16");
+    if (kernels_.int8 != nullptr && spec.head_dim > kernels_.int8->most_head_dim)
+      return text_of("no kernel for head_dim ", spec.head_dim, ", only up to ",
+                     kernels_.int8->most_head_dim);
+    return std::nullopt;
   }
+
+  bool approximate() const noexcept override { return kernels_.int8 != nullptr; }
 
   void run(Stream& stream, Workspace& workspace, const AttentionArgs& args, Tensor& out,
            Tensor* lse) const override {
@@ -368,13 +382,15 @@ class Flash final : public AttentionBackend {
  private:
   const Kernel& kernel_for(const AttentionArgs& args) const {
     if (const auto why = refusal(spec_of(args, true)))
-      throw Error(ErrorCode::Unsupported, text_of("attention flash: ", *why));
-    const bool few = rows_of_longest(args) <= kFewRowsOfBf16;
-    return args.q.dtype() == DType::BF16 && !few ? bf16_ : plain_;
+      throw Error(ErrorCode::Unsupported, text_of("attention ", name(), ": ", *why));
+    const std::int64_t rows = rows_of_longest(args);
+    if (kernels_.int8 != nullptr)
+      return rows <= kernels_.plain.rows ? kernels_.plain : *kernels_.int8;
+    const bool bf16 = args.q.dtype() == DType::BF16 && rows > kFewRowsOfBf16;
+    return bf16 ? kernels_.bf16 : kernels_.plain;
   }
 
-  const Kernel& plain_;  // f32; bf16 and f16 are widened as they are packed
-  const Kernel& bf16_;   // for bf16 inputs, unless rows are few: then memory is the limit
+  Kernels kernels_;
 };
 
 }  // namespace
@@ -383,12 +399,12 @@ class Flash final : public AttentionBackend {
 
 const AttentionBackend& flash_attention(Isa isa) noexcept {
   using namespace flash;  // NOLINT(google-build-using-namespace): its table of kernels
-  static const Flash scalar(scalar_f32(), scalar_f32());
+  static const Flash scalar({scalar_f32(), scalar_f32()});
 #if defined(__x86_64__)
-  static const Flash avx2(avx2_f32(), avx2_f32());
-  static const Flash avx512(avx512_f32(), avx512_f32());
-  static const Flash avx512_bf16_units(avx512_f32(), avx512_bf16());
-  static const Flash amx(avx512_f32(), amx_bf16());
+  static const Flash avx2({avx2_f32(), avx2_f32()});
+  static const Flash avx512({avx512_f32(), avx512_f32()});
+  static const Flash avx512_bf16_units({avx512_f32(), avx512_bf16()});
+  static const Flash amx({avx512_f32(), amx_bf16()});
   switch (isa) {
     case Isa::Scalar:
       return scalar;
@@ -406,11 +422,46 @@ const AttentionBackend& flash_attention(Isa isa) noexcept {
   return scalar;
 }
 
+const AttentionBackend& flash_int8_attention(Isa isa) noexcept {
+  using namespace flash;  // NOLINT(google-build-using-namespace): its table of kernels
+  static const Flash scalar({scalar_f32(), scalar_f32(), &scalar_int8()});
+#if defined(__x86_64__)
+  static const Flash avx2({avx2_f32(), avx2_f32(), &avx2_int8()});
+  static const Flash vnni({avx512_f32(), avx512_f32(), &avx512_int8()});
+  static const Flash bf16_units({avx512_f32(), avx512_bf16(), &avx512_bf16_int8()});
+  static const Flash amx({avx512_f32(), amx_bf16(), &amx_int8()});
+  switch (isa) {
+    case Isa::Scalar:
+      return scalar;
+    case Isa::Avx2:
+      return avx2;
+    case Isa::Avx512:
+      return has_vnni() ? vnni : flash_int8_attention_emulated();
+    case Isa::Avx512Bf16:
+      return bf16_units;
+    case Isa::Amx:
+      return amx;
+  }
+#endif
+  static_cast<void>(isa);
+  return scalar;
+}
+
+const AttentionBackend& flash_int8_attention_emulated() noexcept {
+  using namespace flash;  // NOLINT(google-build-using-namespace): its table of kernels
+#if defined(__x86_64__)
+  static const Flash backend({avx512_f32(), avx512_f32(), &avx512_int8_emulated()});
+#else
+  static const Flash backend({scalar_f32(), scalar_f32(), &scalar_int8()});
+#endif
+  return backend;
+}
+
 const AttentionBackend& flash_attention_emulated_bf16() noexcept {
 #if defined(__x86_64__)
-  static const flash::Flash backend(flash::avx512_f32(), flash::avx512_bf16_emulated());
+  static const flash::Flash backend({flash::avx512_f32(), flash::avx512_bf16_emulated()});
 #else
-  static const flash::Flash backend(flash::scalar_f32(), flash::scalar_f32());
+  static const flash::Flash backend({flash::scalar_f32(), flash::scalar_f32()});
 #endif
   return backend;
 }

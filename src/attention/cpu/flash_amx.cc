@@ -8,20 +8,19 @@
 #include "base/half.h"
 
 #if defined(__clang__)
-#pragma clang attribute push(                                                                        \
-    __attribute__((target(                                                                           \
-        "avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16"))), \
+#pragma clang attribute push(                                                                                   \
+    __attribute__((target(                                                                                      \
+        "avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile,amx-bf16"))), \
     apply_to = function)
 #else
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // both in its own header: GCC bug 105593
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC push_options
 #pragma GCC target( \
-    "avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16")
+    "avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile,amx-bf16")
 #endif
 
-#include "attention/cpu/avx512.h"
-#include "attention/cpu/vector_kernel.h"
+#include "attention/cpu/avx512_bytes.h"
 
 namespace annulus::flash {
 namespace {
@@ -116,10 +115,16 @@ struct Amx : Pairs512 {
 
 constexpr Kernel kKernel = kernel_of<Amx>("amx bf16");
 
+constexpr Kernel kBytes = kernel_of_bytes<Bytes512<Amx, true>>("amx int8");
+
 }  // namespace
 
 const Kernel& amx_bf16() noexcept {
   return kKernel;
+}
+
+const Kernel& amx_int8() noexcept {
+  return kBytes;
 }
 
 }  // namespace annulus::flash

@@ -13,7 +13,7 @@
 #pragma GCC target("avx2,fma,f16c")
 #endif
 
-#include "attention/cpu/vector_kernel.h"
+#include "attention/cpu/bytes.h"
 
 namespace annulus::flash {
 namespace {
@@ -109,6 +109,30 @@ struct Avx2 {
     const V high = _mm256_hadd_ps(_mm256_hadd_ps(x[4], x[5]), _mm256_hadd_ps(x[6], x[7]));
     return add(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
   }
+  using I = __m256i;
+  static I repeat_ints(Word x) noexcept {
+    return _mm256_set1_epi32(static_cast<int>(x));
+  }
+  static I load_ints(const Word* p) noexcept {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  /// VPDPBUSD: sum + four products of unsigned bytes of a and signed bytes of b, exact.
+  static I dot_bytes(I sum, I a, I b) noexcept {
+    const I even = _mm256_madd_epi16(_mm256_and_si256(a, _mm256_set1_epi16(0xff)),
+                                     _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8));
+    const I odd = _mm256_madd_epi16(_mm256_srli_epi16(a, 8), _mm256_srai_epi16(b, 8));
+    return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
+  }
+  static V floats_of(I x) noexcept {
+    return _mm256_cvtepi32_ps(x);
+  }
+  /// To the nearest integers.
+  static void store_bytes(std::int8_t* p, V x) noexcept {
+    const __m256i ints = _mm256_cvtps_epi32(x);
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(ints), _mm256_extracti128_si256(ints, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
   /// x with the sign bits of `sign` flipped.
   static V flip(V x, V sign) noexcept {
     return _mm256_xor_ps(x, sign);
@@ -172,11 +196,16 @@ struct Avx2 {
 };
 
 constexpr Kernel kKernel = kernel_of<Avx2>("avx2 f32");
+constexpr Kernel kBytes = kernel_of_bytes<Avx2>("avx2 int8");
 
 }  // namespace
 
 const Kernel& avx2_f32() noexcept {
   return kKernel;
+}
+
+const Kernel& avx2_int8() noexcept {
+  return kBytes;
 }
 
 }  // namespace annulus::flash

@@ -17,37 +17,23 @@
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")
 #endif
 
-#include "attention/cpu/avx512.h"
-#include "attention/cpu/vector_kernel.h"
+#include "attention/cpu/avx512_bytes.h"
 
 namespace annulus::flash {
 namespace {
 
-struct Avx512 : Singles512 {
-  using Packed = __m512;
-  static constexpr std::int64_t kBlock = 256;
-  static constexpr int kTileRows = 12;
+constexpr Kernel kKernel = kernel_of<F32Products512>("avx512 f32");
 
-  template <std::int64_t kStride>
-  static Multiply multiply_for(std::int64_t rows, std::int64_t vectors) noexcept {
-    return register_tile<Avx512, kStride, kTileRows>(rows, vectors);
-  }
-
-  static Packed load_packed(const Word* p) noexcept {
-    return _mm512_loadu_ps(reinterpret_cast<const float*>(p));
-  }
-  static Packed repeat(const Word* p) noexcept {
-    return _mm512_set1_ps(*reinterpret_cast<const float*>(p));
-  }
-  static V dot(V sum, Packed a, Packed b) noexcept { return _mm512_fmadd_ps(a, b, sum); }
-};
-
-constexpr Kernel kKernel = kernel_of<Avx512>("avx512 f32");
+constexpr Kernel kBytes = kernel_of_bytes<Bytes512<F32Products512, false>>("avx512 int8 emulated");
 
 }  // namespace
 
 const Kernel& avx512_f32() noexcept {
   return kKernel;
+}
+
+const Kernel& avx512_int8_emulated() noexcept {
+  return kBytes;
 }
 
 }  // namespace annulus::flash

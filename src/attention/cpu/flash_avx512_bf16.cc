@@ -8,19 +8,19 @@
 #include "base/half.h"
 
 #if defined(__clang__)
-#pragma clang attribute push(                                                             \
-    __attribute__((                                                                       \
-        target("avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16"))), \
+#pragma clang attribute push(                                                                 \
+    __attribute__((target(                                                                    \
+        "avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni"))), \
     apply_to = function)
 #else
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // both in its own header: GCC bug 105593
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16")
+#pragma GCC target( \
+    "avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx512vnni")
 #endif
 
-#include "attention/cpu/avx512.h"
-#include "attention/cpu/vector_kernel.h"
+#include "attention/cpu/avx512_bytes.h"
 
 namespace annulus::flash {
 namespace {
@@ -50,10 +50,16 @@ struct Bf16Units : Pairs512 {
 
 constexpr Kernel kUnits = kernel_of<Bf16Units>("avx512_bf16");
 
+constexpr Kernel kBytes = kernel_of_bytes<Bytes512<Bf16Units, true>>("avx512_bf16 int8");
+
 }  // namespace
 
 const Kernel& avx512_bf16() noexcept {
   return kUnits;
+}
+
+const Kernel& avx512_bf16_int8() noexcept {
+  return kBytes;
 }
 
 }  // namespace annulus::flash

@@ -1,5 +1,5 @@
 // Portable kernel: vectors of four f32 that any compiler lowers to what its target always has.
-#include "attention/cpu/vector_kernel.h"
+#include "attention/cpu/bytes.h"
 
 namespace annulus::flash {
 namespace {
@@ -11,6 +11,7 @@ inline float scalar_of(std::uint16_t bits, bool bf16) noexcept {
 struct Scalar {
   using V [[gnu::vector_size(16)]] = float;
   using I [[gnu::vector_size(16)]] = std::int32_t;
+  using U [[gnu::vector_size(16)]] = std::uint32_t;
   using Packed = V;
   static constexpr std::int64_t kLanes = 4, kPanel = 8, kBlock = 128, kWordStep = 1, kKeyStep = 4;
   static constexpr std::int64_t kFetchSteps = 8, kRowsAtOnce = 1;
@@ -70,6 +71,30 @@ struct Scalar {
     transpose(x);
     return (x[0] + x[2]) + (x[1] + x[3]);
   }
+  static I repeat_ints(Word x) noexcept {
+    const auto n = static_cast<std::int32_t>(x);
+    return I{n, n, n, n};
+  }
+  static I load_ints(const Word* p) noexcept {
+    I x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return x;
+  }
+  /// VPDPBUSD: sum + four products of unsigned bytes of a and signed bytes of b, exact.
+  static I dot_bytes(I sum, I a, I b) noexcept {
+    for (int byte = 0; byte < 4; ++byte) {
+      const int up = 24 - 8 * byte;
+      sum += ((a >> (8 * byte)) & 0xff) *
+             (__builtin_bit_cast(I, __builtin_bit_cast(U, b) << up) >> 24);
+    }
+    return sum;
+  }
+  static V floats_of(I x) noexcept { return __builtin_convertvector(x, V); }
+  /// To the nearest integers, |x| < 2^22.
+  static void store_bytes(std::int8_t* p, V x) noexcept {
+    const I bits = __builtin_bit_cast(I, x + 12582912.0f);  // 1.5 * 2^23
+    for (int lane = 0; lane < 4; ++lane) p[lane] = static_cast<std::int8_t>(bits[lane] & 0xff);
+  }
   /// x with the sign bits of `sign` flipped.
   static V flip(V x, V sign) noexcept {
     return __builtin_bit_cast(V, __builtin_bit_cast(I, x) ^ __builtin_bit_cast(I, sign));
@@ -117,11 +142,16 @@ struct Scalar {
 };
 
 constexpr Kernel kKernel = kernel_of<Scalar>("scalar f32");
+constexpr Kernel kBytes = kernel_of_bytes<Scalar>("scalar int8");
 
 }  // namespace
 
 const Kernel& scalar_f32() noexcept {
   return kKernel;
+}
+
+const Kernel& scalar_int8() noexcept {
+  return kBytes;
 }
 
 }  // namespace annulus::flash

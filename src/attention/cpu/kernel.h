@@ -115,6 +115,7 @@ struct Kernel {
   std::int64_t rows = 0;        // of a register tile: blocks of queries are multiples of it
   std::int64_t block_rows = 0;  // most rows of a unit
   std::int64_t key_block = 0;
+  std::int64_t most_head_dim = INT64_MAX;
 
   ScratchSizes (*scratch_of)(std::int64_t head_dim) noexcept = nullptr;
   std::int64_t (*out_stride)(std::int64_t head_dim) noexcept = nullptr;
@@ -139,5 +140,13 @@ const Kernel& avx512_f32() noexcept;
 const Kernel& avx512_bf16() noexcept;
 const Kernel& amx_bf16() noexcept;
 const Kernel& avx512_bf16_emulated() noexcept;  // the same bits without the units: for tests
+
+// Scores from int8 (bytes.h), the second product as in the kernel of the same name.
+const Kernel& scalar_int8() noexcept;
+const Kernel& avx2_int8() noexcept;
+const Kernel& avx512_int8() noexcept;           // needs AVX512-VNNI
+const Kernel& avx512_int8_emulated() noexcept;  // the same bits without it
+const Kernel& avx512_bf16_int8() noexcept;
+const Kernel& amx_int8() noexcept;
 
 }  // namespace annulus::flash

@@ -68,6 +68,10 @@ class Loop {
 
   void begin() noexcept {
     pack_queries();
+    begin_rows();
+  }
+
+  void begin_rows() noexcept {
     for (std::int64_t row = 0; row < unit.rows; row += T::kTileRows)
       groups[group_count++] = group_at(row);
     for (std::int64_t r = 0; r < unit.rows; ++r) {
@@ -276,6 +280,11 @@ class Loop {
                 item.block * T::kBlock + key);
   }
 
+  /// The query of row r of the unit.
+  const std::byte* query_at(std::int64_t r) const noexcept {
+    return query_at(head_of(r), query_of(r));
+  }
+
   const Unit& unit;
   const Scratch& scratch;
   Group groups[kMostGroups];
@@ -288,6 +297,11 @@ class Loop {
   }
   std::int64_t query_of(std::int64_t row) const noexcept {
     return (unit.first_row + row) % unit.seq_q;
+  }
+
+  const std::byte* query_at(std::int64_t head, std::int64_t query) const noexcept {
+    return unit.queries.from(query).data +
+           head * unit.head_stride * static_cast<std::int64_t>(size_of(unit.queries.dtype));
   }
 
   Group group_at(std::int64_t first) const noexcept {
@@ -330,9 +344,7 @@ class Loop {
                                        : -0.0f);
     std::int64_t head = head_of(0), query = query_of(0);
     for (std::int64_t r = 0; r < unit.rows; ++r) {
-      const std::byte* const row =
-          unit.queries.from(query).data +
-          head * unit.head_stride * static_cast<std::int64_t>(size_of(unit.queries.dtype));
+      const std::byte* const row = query_at(head, query);
       for (std::int64_t w = 0; w < words; w += T::kLanes) {
         Word* const to = scratch.queries + (w / L::kChunkWords * kBlockRows + r) * L::kQueryStride +
                          w % L::kChunkWords;

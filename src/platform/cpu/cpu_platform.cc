@@ -28,7 +28,8 @@ class CpuPlatform final : public Platform {
       : device_(threads, isa),
         math_(cpu::ops()),
         onednn_("onednn", onednn_ops(), "returns no log-sum-exp"),
-        flash_(flash_attention(isa)) {}
+        flash_(flash_attention(isa)),
+        flash_int8_(flash_int8_attention(isa)) {}
 
   std::string_view name() const noexcept override { return "cpu"; }
   std::string description() const override {
@@ -63,8 +64,9 @@ class CpuPlatform final : public Platform {
   MathAttention math_;
   MathAttention onednn_;
   const AttentionBackend& flash_;
+  const AttentionBackend& flash_int8_;
   std::array<Device*, 1> devices_ = {&device_};
-  std::array<const AttentionBackend*, 3> attention_ = {&flash_, &onednn_, &math_};
+  std::array<const AttentionBackend*, 4> attention_ = {&flash_, &onednn_, &math_, &flash_int8_};
 };
 
 }  // namespace

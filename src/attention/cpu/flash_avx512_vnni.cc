@@ -1,0 +1,42 @@
+// int8 scores by AVX512-VNNI, weights times values in f32: for CPUs without bf16 units.
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include "attention/cpu/kernel.h"
+#include "base/half.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(                                                             \
+    __attribute__((                                                                       \
+        target("avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni"))), \
+    apply_to = function)
+#else
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // both in its own header: GCC bug 105593
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni")
+#endif
+
+#include "attention/cpu/avx512_bytes.h"
+
+namespace annulus::flash {
+namespace {
+
+constexpr Kernel kKernel = kernel_of_bytes<Bytes512<F32Products512, true>>("avx512_vnni int8");
+
+}  // namespace
+
+const Kernel& avx512_int8() noexcept {
+  return kKernel;
+}
+
+}  // namespace annulus::flash
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif
