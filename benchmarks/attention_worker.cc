@@ -3,7 +3,7 @@
 //   case BATCH HEADS KV_HEADS SEQ_Q SEQ_KV HEAD_DIM DTYPE CAUSAL LEFT RIGHT MASK FILES
 //              reads FILES.q, .k, .v (f32, [batch, seq, heads, head_dim]) and, when MASK is `bool`
 //              or `lengths`, FILES.mask ([seq_q, seq_kv] bytes) or FILES.lengths ([batch] i32).
-//              CAUSAL: 0, 1 (top left) or 2 (bottom right). Answer: ok and the instruction sets
+//              CAUSAL: 0, 1 (top left) or 2 (bottom right). Answer: ok and the instruction set
 //   threads N  of what follows
 //   time SAMPLES RUNS [MODE]   answer: seconds of a run, the mean of RUNS, SAMPLES times. MODE: lse
 //              (default), plain (no log-sum-exp), fold N (keys in N parts, folded, finished), merge
@@ -111,10 +111,7 @@ class Worker {
       lengths_ = read_file<std::int32_t>(files + ".lengths", static_cast<std::size_t>(batch));
       arguments_.kv_lengths = Input(lengths_.data(), {batch});
     }
-    std::string names = "ok";
-    for (const std::string_view isa : annulus::attention::instruction_sets())
-      names += " " + std::string(isa);
-    return names;
+    return "ok " + std::string(attention_->instruction_set());
   }
 
   void run() {

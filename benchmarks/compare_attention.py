@@ -341,7 +341,7 @@ def main():
                 flop = inputs.flop()
                 for threads in threads_wanted:
                     measured = measure(started, inputs, threads, rounds_of(a, flop))
-                    isa = os.environ.get("ANNULUS_ISA") or measured["annulus"]["what"].split()[-1]
+                    isa = measured["annulus"]["what"]
                     row = {"set": "lengths" if shape in LENGTHS and not options else "options" if options else "main", "shape": list(shape), "options": options,
                            "dtype": dtype, "threads": threads, "isa": isa, "flop": flop, "peers": measured}
                     for peer in measured.values():

@@ -113,7 +113,7 @@ typedef struct annulus_attention_options {
   int32_t threads;      // 0: as many as the process may use; at most 4096
   int32_t reserved;     // 0
   const char* backend;  // NULL: "flash"
-  const char* isa;      // NULL: the best of this CPU, or what the variable ANNULUS_ISA names
+  const char* isa;      // NULL: the fastest of this CPU, or what the variable ANNULUS_ISA names
 } annulus_attention_options;
 
 /// Threads and memory that calls reuse. Calls on one object from several threads wait for each
@@ -143,6 +143,9 @@ annulus_status annulus_attention_create(const annulus_attention_options* options
 
 /// NULL does nothing.
 void annulus_attention_destroy(annulus_attention* attention);
+
+/// Name of the instruction set that flash uses; NULL for NULL.
+const char* annulus_attention_isa_in_use(const annulus_attention* attention);
 
 /// threads as in the options. Waits for calls under way.
 annulus_status annulus_attention_set_threads(annulus_attention* attention, int32_t threads,

@@ -85,7 +85,7 @@ class Attention {
  public:
   /// threads 0: as many as the process may use. Backends: "flash", "reference" (double precision,
   /// slow: an oracle for tests). isa: one of instruction_sets(), for flash; empty: what the
-  /// variable ANNULUS_ISA names, else the best. Throws std::runtime_error for an unknown name.
+  /// variable ANNULUS_ISA names, else the fastest. Throws std::runtime_error for an unknown name.
   explicit Attention(int threads = 0, std::string_view backend = "flash",
                      std::string_view isa = {});
   ~Attention();
@@ -93,6 +93,9 @@ class Attention {
   Attention& operator=(Attention&&) noexcept;
   Attention(const Attention&) = delete;
   Attention& operator=(const Attention&) = delete;
+
+  /// The instruction set that flash uses here.
+  std::string_view instruction_set() const noexcept;
 
   /// out [as q], q's dtype or f32, written. lse [batch, heads, seq_q] (packed: [heads, tokens_q])
   /// f32, natural logarithm, written unless absent. A row that sees no key gives 0 and -infinity.

@@ -18,12 +18,14 @@
 struct annulus_attention {
   annulus::attention::Attention kernels;
   std::string backend, isa;
+  std::string_view used_isa;  // a literal, which ends in 0
   std::mutex busy;
 
   annulus_attention(int threads, std::string the_backend, std::string the_isa)
       : kernels(threads, the_backend, the_isa),
         backend(std::move(the_backend)),
-        isa(std::move(the_isa)) {}
+        isa(std::move(the_isa)),
+        used_isa(kernels.instruction_set()) {}
 };
 
 namespace annulus::attention {
@@ -330,6 +332,10 @@ annulus_status annulus_attention_create(const annulus_attention_options* options
 
 void annulus_attention_destroy(annulus_attention* attention) {
   delete attention;
+}
+
+const char* annulus_attention_isa_in_use(const annulus_attention* attention) {
+  return attention == nullptr ? nullptr : attention->used_isa.data();
 }
 
 annulus_status annulus_attention_set_threads(annulus_attention* attention, int32_t threads,

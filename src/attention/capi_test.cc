@@ -147,8 +147,9 @@ TEST_F(AttentionInC, EveryInstructionSetAgreesWithTheReference) {
   for (std::size_t i = 0; annulus_attention_isa(i) != nullptr; ++i)
     run_with("flash", annulus_attention_isa(i));
   ASSERT_GE(results.size(), 2U);
+  const std::vector<float> exact = results[0];
   for (const std::vector<float>& result : results)
-    for (std::size_t i = 0; i < result.size(); ++i) ASSERT_NEAR(result[i], results[0][i], 2e-5F);
+    for (std::size_t i = 0; i < result.size(); ++i) ASSERT_NEAR(result[i], exact[i], 2e-5F);
 }
 
 TEST_F(AttentionInC, ArraysWithoutElementsNeedNoMemory) {
@@ -258,7 +259,7 @@ TEST_F(AttentionInC, WhateverTheArgumentsHoldThereIsAStatusAndASentence) {
   const auto any = [&] { return odd[random() % odd.size()]; };
   const auto any32 = [&] { return static_cast<std::int32_t>(any()); };
   int served = 0;
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 1000; ++round) {
     annulus_attention_arguments a = keys(0, 7);
     std::vector<std::int32_t> lengths = {any32(), any32()}, diagonals = {any32(), any32()};
     if (one_in(2)) lengths = {3, 7};
@@ -293,7 +294,7 @@ TEST_F(AttentionInC, WhateverTheArgumentsHoldThereIsAStatusAndASentence) {
     ASSERT_EQ(status == ANNULUS_OK, message[0] == '\0') << message;
     served += status == ANNULUS_OK ? 1 : 0;
   }
-  EXPECT_GT(served, 300);
+  EXPECT_GT(served, 100);
 }
 
 TEST_F(AttentionInC, ALaterVersionsStructIsServedWhenItSaysNothingNew) {
@@ -377,7 +378,10 @@ TEST_F(AttentionInC, NamesNobodyKnowsAreNotFound) {
   EXPECT_EQ(annulus_attention_create(&options, &other, message, sizeof message), ANNULUS_NOT_FOUND);
   EXPECT_STREQ(annulus_attention_backend(0), "flash");
   EXPECT_STREQ(annulus_attention_isa(0), "scalar");
+  EXPECT_STREQ(annulus_attention_backend(1), "reference");
   EXPECT_EQ(annulus_attention_backend(2), nullptr);
+  EXPECT_NE(annulus_attention_isa_in_use(attention), nullptr);
+  EXPECT_EQ(annulus_attention_isa_in_use(nullptr), nullptr);
   EXPECT_EQ(annulus_attention_isa(99), nullptr);
   EXPECT_EQ(annulus_attention_abi(), ANNULUS_ATTENTION_ABI);
   EXPECT_STREQ(annulus_status_name(ANNULUS_NOT_FOUND), "not found");

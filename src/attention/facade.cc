@@ -73,14 +73,19 @@ const Tensor* or_null(const Tensor& tensor) noexcept {
   return tensor.defined() ? &tensor : nullptr;
 }
 
-const AttentionBackend& backend_named(std::string_view name, std::string_view isa) {
-  require(name == "flash" || name == "reference", ErrorCode::NotFound,
-          "attention backend: wanted flash or reference, found ", name);
-  if (name == "reference") return reference_attention();
-  if (isa.empty()) return flash_attention(chosen_isa());
+Isa isa_named(std::string_view name) {
+  if (name.empty()) return chosen_isa();
   for (const Isa usable : usable_isas())
-    if (name_of(usable) == isa) return flash_attention(usable);
-  throw Error(ErrorCode::NotFound, text_of("instruction set: wanted one of this CPU, found ", isa));
+    if (name_of(usable) == name) return usable;
+  throw Error(ErrorCode::NotFound,
+              text_of("instruction set: wanted one of this CPU, found ", name));
+}
+
+const AttentionBackend& backend_named(std::string_view name, Isa isa) {
+  if (name == "flash") return flash_attention(isa);
+  require(name == "reference", ErrorCode::NotFound,
+          "attention backend: wanted flash or reference, found ", name);
+  return reference_attention();
 }
 
 // A call's arrays as tensors; `args` refers to them.
@@ -150,13 +155,15 @@ std::vector<std::string_view> instruction_sets() {
 }
 
 struct Attention::Parts {
+  Isa isa;
   const AttentionBackend& backend;
   HostDevice device;
   std::unique_ptr<Stream> stream;
   Workspace workspace;
 
-  Parts(int threads, std::string_view name, std::string_view isa)
-      : backend(backend_named(name, isa)),
+  Parts(int threads, std::string_view name, std::string_view isa_name)
+      : isa(isa_named(isa_name)),
+        backend(backend_named(name, isa)),
         device(threads > 0 ? threads : available_cores()),
         stream(device.make_stream()),
         workspace(device) {}
@@ -168,6 +175,10 @@ Attention::Attention(int threads, std::string_view backend, std::string_view isa
 Attention::~Attention() = default;
 Attention::Attention(Attention&&) noexcept = default;
 Attention& Attention::operator=(Attention&&) noexcept = default;
+
+std::string_view Attention::instruction_set() const noexcept {
+  return name_of(parts_->isa);
+}
 
 void Attention::run(const Arguments& arguments, const Output& out, const Output& lse) {
   const Call call(parts_->device, arguments);
