@@ -126,7 +126,8 @@ const char* annulus_attention_version(void);
 /// ANNULUS_ATTENTION_ABI as the library was built with.
 int32_t annulus_attention_abi(void);
 
-/// Names of the backends, then NULL: "flash", "reference" (double precision, slow: an oracle).
+/// Names of the backends, then NULL: "flash", "flash_int8" (queries and keys rounded to int8),
+/// "reference" (double precision, slow: an oracle).
 const char* annulus_attention_backend(size_t index);
 
 /// Names of instruction sets that kernels are written for and this CPU has, plainest first, then
@@ -144,7 +145,7 @@ annulus_status annulus_attention_create(const annulus_attention_options* options
 /// NULL does nothing.
 void annulus_attention_destroy(annulus_attention* attention);
 
-/// Name of the instruction set that flash uses; NULL for NULL.
+/// Name of the instruction set that flash and flash_int8 use; NULL for NULL.
 const char* annulus_attention_isa_in_use(const annulus_attention* attention);
 
 /// threads as in the options. Waits for calls under way.

@@ -83,9 +83,11 @@ std::vector<std::string_view> instruction_sets();
 /// Computes on the CPU. Calls may come from several threads, each with its own object.
 class Attention {
  public:
-  /// threads 0: as many as the process may use. Backends: "flash", "reference" (double precision,
-  /// slow: an oracle for tests). isa: one of instruction_sets(), for flash; empty: what the
-  /// variable ANNULUS_ISA names, else the fastest. Throws std::runtime_error for an unknown name.
+  /// threads 0: as many as the process may use. Backends: "flash"; "flash_int8" (queries and keys
+  /// rounded to int8: docs/attention.md says what it costs and brings); "reference" (double
+  /// precision, slow: an oracle for tests). isa: one of instruction_sets(), for the first two;
+  /// empty: what the variable ANNULUS_ISA names, else the fastest. Throws std::runtime_error for an
+  /// unknown name.
   explicit Attention(int threads = 0, std::string_view backend = "flash",
                      std::string_view isa = {});
   ~Attention();
@@ -94,7 +96,7 @@ class Attention {
   Attention(const Attention&) = delete;
   Attention& operator=(const Attention&) = delete;
 
-  /// The instruction set that flash uses here.
+  /// The instruction set that flash and flash_int8 use here.
   std::string_view instruction_set() const noexcept;
 
   /// out [as q], q's dtype or f32, written. lse [batch, heads, seq_q] (packed: [heads, tokens_q])

@@ -294,7 +294,7 @@ int32_t annulus_attention_abi() {
 }
 
 const char* annulus_attention_backend(size_t index) {
-  static constexpr std::array<const char*, 2> kNames = {"flash", "reference"};
+  static constexpr std::array<const char*, 3> kNames = {"flash", "flash_int8", "reference"};
   return index < kNames.size() ? kNames[index] : nullptr;
 }
 

@@ -83,8 +83,9 @@ Isa isa_named(std::string_view name) {
 
 const AttentionBackend& backend_named(std::string_view name, Isa isa) {
   if (name == "flash") return flash_attention(isa);
+  if (name == "flash_int8") return flash_int8_attention(isa);
   require(name == "reference", ErrorCode::NotFound,
-          "attention backend: wanted flash or reference, found ", name);
+          "attention backend: wanted flash, flash_int8 or reference, found ", name);
   return reference_attention();
 }
 
