@@ -107,7 +107,7 @@ RunningAttention nothing_seen(Stream& stream, std::int64_t batch, std::int64_t s
   RunningAttention running{Tensor::empty({batch, seq_q, heads, head_dim}, DType::F32, device),
                            Tensor::empty({batch, heads, seq_q}, DType::F32, device),
                            Tensor::empty({batch, heads, seq_q}, DType::F32, device)};
-  device.fill(stream, running.out, 0);
+  // `out` is not read where nothing was seen: filling it would be a pass over memory for nothing.
   device.fill(stream, running.max, static_cast<double>(kNone));
   device.fill(stream, running.sum, 0);
   return running;

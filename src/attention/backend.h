@@ -11,7 +11,9 @@ namespace annulus {
 
 /// Attention over some of the keys, unfinished: what a ring carries from hop to hop. All f32.
 struct RunningAttention {
-  Tensor out;       // [batch, seq_q, heads, head_dim], not yet divided by `sum`; packed: batch 1
+  Tensor
+      out;  // [batch, seq_q, heads, head_dim], not yet divided by `sum`; packed: batch 1. Without
+            // meaning (even NaN) in rows whose max is -inf: whoever folds first overwrites it
   Tensor max, sum;  // [batch, heads, seq_q]; -inf and 0 while no key was seen, -inf and NaN while
                     // only scores of -inf were
 };

@@ -73,6 +73,8 @@ class RandomCase {
     const auto stream = device_->make_stream();
     Workspace workspace(*device_);
     RunningAttention running = nothing_seen(*stream, batch_, seq_q_, heads_, head_dim_);
+    // Without meaning until a key was seen: nobody may read it.
+    device_->fill(*stream, running.out, std::numeric_limits<double>::quiet_NaN());
     for (int part = 0; part < parts; ++part) {
       const std::int64_t begin = seq_kv_ * part / parts, end = seq_kv_ * (part + 1) / parts;
       const Tensor k = k_.slice(1, begin, end), v = v_.slice(1, begin, end);

@@ -53,16 +53,22 @@ void store_divided(const Call& call, const Row& row, std::int64_t at) noexcept {
                               1);
 }
 
-void fold_row(const Row& row, float* out, std::int64_t inner, std::int64_t head_dim, float& max,
-              float& sum) noexcept {
+void fold_row(const Row& row, float* __restrict out, std::int64_t inner, std::int64_t head_dim,
+              float& max, float& sum) noexcept {
   if (row.none() || (row.weightless() && max != kNone)) return;
   const bool first = max == kNone;
   const float most = max > row.most ? max : row.most;
   const float keep = first ? 0.0f : std::exp(max - most);
   const float take = row.weightless() ? kNan : std::exp(row.most - most + row.rest);
-  for (std::int64_t d = 0; d < head_dim; ++d) {
-    float& x = out[d * inner];
-    x = first ? row.out[d] * take : x * keep + row.out[d] * take;
+  if (inner == 1 && first) {
+    for (std::int64_t d = 0; d < head_dim; ++d) out[d] = row.out[d] * take;
+  } else if (inner == 1) {
+    for (std::int64_t d = 0; d < head_dim; ++d) out[d] = out[d] * keep + row.out[d] * take;
+  } else {
+    for (std::int64_t d = 0; d < head_dim; ++d) {
+      float& x = out[d * inner];
+      x = first ? row.out[d] * take : x * keep + row.out[d] * take;
+    }
   }
   sum = first ? row.sum * take : sum * keep + row.sum * take;
   max = most;
