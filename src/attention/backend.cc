@@ -138,6 +138,11 @@ void check(const AttentionArgs& args, const RunningAttention& running) {
   check(args, packed ? running.out.select(0, 0) : running.out, nullptr);
 }
 
+void AttentionBackend::finish(Stream& stream, Workspace&, const RunningAttention& running,
+                              Tensor& out, Tensor* lse) const {
+  annulus::finish(stream, running, out, lse);
+}
+
 void AttentionBackend::fold(Stream& stream, Workspace& workspace, const AttentionArgs& args,
                             RunningAttention& running) const {
   check(args, running);

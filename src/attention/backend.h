@@ -56,6 +56,11 @@ class AttentionBackend {
   /// f32 and merges, on host tensors.
   virtual void fold(Stream& stream, Workspace& workspace, const AttentionArgs& args,
                     RunningAttention& running) const;
+
+  /// As finish() above, where the backend's folds left their result. The default works on host
+  /// tensors.
+  virtual void finish(Stream& stream, Workspace& workspace, const RunningAttention& running,
+                      Tensor& out, Tensor* lse) const;
 };
 
 }  // namespace annulus

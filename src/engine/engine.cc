@@ -167,6 +167,9 @@ struct Engine::Parts {
               plan.ulysses);
       platform =
           make_platform(config.platform, {.threads = config.deterministic ? 1 : config.threads});
+      require(world.size() == 1 || device().host_visible(), ErrorCode::Unsupported,
+              "ranks: wanted one on ", platform->name(), ", found ", world.size(),
+              " (its devices do not talk to each other yet)");
       check_components(config, *checkpoint);
       if (world.size() > 1) checkpoint->weights_dtype("transformer");
     });

@@ -6,37 +6,23 @@
 #include "base/error.h"
 #include "tensor/copy.h"
 #include "tensor/host_device.h"
+#include "tensor/host_ints.h"
 
 namespace annulus {
 
 namespace {
 
-Tensor ints(const Lane& lane, const std::vector<std::int32_t>& values) {
-  const Shape shape{static_cast<std::int64_t>(values.size())};
-  const auto fill = [&](Device& device) {
-    Tensor made = Tensor::empty(shape, DType::I32, device);
-    std::copy(values.begin(), values.end(), made.data<std::int32_t>());
-    return made;
-  };
-  if (lane.device.host_visible()) return fill(lane.device);
-  HostDevice host(1);
-  const Tensor from = fill(host);
-  Tensor to = Tensor::empty(shape, DType::I32, lane.device);
-  lane.device.copy(lane.stream, from, to);
-  return to;
-}
-
 // Makes a planned call: hands `use` the backend's arguments.
 template <class Use>
-void with_args(const Lane& lane, const RingArgs& args, const FoldCall& call, const Tensor& q,
-               const Tensor& k, const Tensor& v, const Use& use) {
+void with_args(const RingArgs& args, const FoldCall& call, const Tensor& q, const Tensor& k,
+               const Tensor& v, const Use& use) {
   const bool packed = args.keys.packed();
   const auto rows = [&](const Tensor& x, std::int64_t at, std::int64_t count) {
     const Tensor part = x.slice(1, at, at + count);
     return packed ? part.select(0, 0) : part;
   };
   const auto given = [&](const std::vector<std::int32_t>& values) {
-    return values.empty() ? Tensor{} : ints(lane, values);
+    return values.empty() ? Tensor{} : host_ints(values);
   };
   const auto or_null = [](const Tensor& x) { return x.defined() ? &x : nullptr; };
   const Tensor q_rows = rows(q, call.q_at, call.q_rows), k_rows = rows(k, call.k_at, call.k_rows),
@@ -94,7 +80,7 @@ class Ring {
   void fold(const std::vector<FoldCall>& calls, const Tensor& q, const Tensor& k, const Tensor& v,
             RunningAttention& total) const {
     for (const FoldCall& call : calls)
-      with_args(lane_, args_, call, q, k, v, [&](const AttentionArgs& args) {
+      with_args(args_, call, q, k, v, [&](const AttentionArgs& args) {
         const std::int64_t end = call.q_at + call.q_rows;
         RunningAttention part{total.out.slice(1, call.q_at, end),
                               total.max.slice(2, call.q_at, end),
@@ -168,7 +154,7 @@ void ring_pass_keys(const Lane& lane, const AttentionBackend& backend, const Rin
 
   if (ring.size() == 1 || travels == 0) {
     if (is_whole(own, args.q)) {
-      with_args(lane, args, own[0], args.q, args.k, args.v, [&](const AttentionArgs& call) {
+      with_args(args, own[0], args.q, args.k, args.v, [&](const AttentionArgs& call) {
         Tensor to = args.keys.packed() ? out.select(0, 0) : out;
         backend.run(lane.stream, lane.workspace, call, to, nullptr);
       });
@@ -176,7 +162,7 @@ void ring_pass_keys(const Lane& lane, const AttentionBackend& backend, const Rin
     }
     RunningAttention total = ring.nothing(args.q.shape()[1]);
     ring.fold(own, args.q, args.k, args.v, total);
-    finish(lane.stream, total, out, nullptr);
+    backend.finish(lane.stream, lane.workspace, total, out, nullptr);
     return;
   }
 
@@ -203,7 +189,7 @@ void ring_pass_keys(const Lane& lane, const AttentionBackend& backend, const Rin
               view_of(shard, 0, theirs, dtype), view_of(shard, theirs.elements(), theirs, dtype),
               total);
   }
-  finish(lane.stream, total, out, nullptr);
+  backend.finish(lane.stream, lane.workspace, total, out, nullptr);
 }
 
 void ring_pass_queries(const Lane& lane, const AttentionBackend& backend, const RingArgs& args,
@@ -272,7 +258,7 @@ void ring_pass_queries(const Lane& lane, const AttentionBackend& backend, const 
     if (hop == 0) {
       ring.fold(ring.plan(q_runs[static_cast<std::size_t>(me)], own_keys), args.q, args.k, args.v,
                 part);
-      finish(lane.stream, part, total_out, &total_lse);
+      backend.finish(lane.stream, lane.workspace, part, total_out, &total_lse);
       continue;
     }
     ring.fold(ring.plan(q_runs[static_cast<std::size_t>(owner)], dealt_keys),
@@ -280,7 +266,7 @@ void ring_pass_queries(const Lane& lane, const AttentionBackend& backend, const 
     std::int64_t at = 0;
     for (int other = 0; other < owner; ++other) at += sent[static_cast<std::size_t>(other)];
     auto [part_out, part_lse] = part_of(send, at, owner);
-    finish(lane.stream, part, part_out, &part_lse);
+    backend.finish(lane.stream, lane.workspace, part, part_out, &part_lse);
   }
   group.all_to_all(lane.stream, send, sent, receive, received);
 

@@ -14,7 +14,14 @@ namespace {
 constexpr int kTimeoutMs = 30000;
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
+// Lengths may lie on the host whatever the device: then nothing is waited for.
 std::vector<std::int32_t> to_host(Stream& stream, const Tensor& x) {
+  if (x.device().host_visible()) {
+    const View<const std::int32_t, 1> at = x.view<std::int32_t, 1>();
+    std::vector<std::int32_t> values;
+    for (std::int64_t i = 0; i < at.extent[0]; ++i) values.push_back(at(i));
+    return values;
+  }
   HostDevice host(1, "host");
   Tensor made = Tensor::empty(x.shape(), DType::I32, host);
   copy(stream, x, made);

@@ -147,13 +147,23 @@ void run_on_host(Stream& stream, Workspace& workspace, const AttentionArgs& args
   };
   const Tensor q = fetched(&args.q), k = fetched(&args.k), v = fetched(&args.v),
                lengths = fetched(args.kv_lengths), mask = fetched(args.mask),
-               cu_q = fetched(args.cu_seqlens_q), cu_k = fetched(args.cu_seqlens_k);
+               diagonals = fetched(args.diagonals), cu_q = fetched(args.cu_seqlens_q),
+               cu_k = fetched(args.cu_seqlens_k);
   const auto given = [](const Tensor& x) { return x.defined() ? &x : nullptr; };
   Tensor made = fetched(&out), made_lse = fetched(lse);
   stream.device().synchronize(stream, kTimeoutMs);
   reference_attention().run(*host_stream, host_workspace,
-                            {q, k, v, args.scale, args.causal, args.window, given(lengths),
-                             given(mask), given(cu_q), given(cu_k)},
+                            {.q = q,
+                             .k = k,
+                             .v = v,
+                             .scale = args.scale,
+                             .causal = args.causal,
+                             .window = args.window,
+                             .kv_lengths = given(lengths),
+                             .mask = given(mask),
+                             .diagonals = given(diagonals),
+                             .cu_seqlens_q = given(cu_q),
+                             .cu_seqlens_k = given(cu_k)},
                             made, lse != nullptr ? &made_lse : nullptr);
   copy(stream, made, out);
   if (lse != nullptr) copy(stream, made_lse, *lse);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/parallel_for.h"
+#include "platform/ascend/ascend_platform.h"
 #include "platform/cpu/cpu_platform.h"
 #include "platform/reference/reference_platform.h"
 
@@ -14,7 +15,8 @@ std::optional<std::string> always_there() {
   return std::nullopt;
 }
 
-constexpr std::array<PlatformEntry, 2> kPlatforms = {{
+constexpr std::array<PlatformEntry, 3> kPlatforms = {{
+    {"ascend", true, probe_ascend, make_ascend_platform},
     {"cpu", true, probe_cpu, make_cpu_platform},
     {"reference", false, always_there, make_reference_platform},
 }};

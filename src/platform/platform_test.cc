@@ -11,7 +11,7 @@ TEST(Platforms, AnUnknownNameIsRefusedWithTheKnownOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::NotFound);
-    EXPECT_STREQ(error.what(), "platform: wanted one of cpu, reference, found cuda");
+    EXPECT_STREQ(error.what(), "platform: wanted one of ascend, cpu, reference, found cuda");
   }
 }
 

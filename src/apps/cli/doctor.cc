@@ -47,7 +47,8 @@ void print_row(std::string_view left, const std::string& right) {
 Json describe_attention(const Platform& platform) {
   Json list = Json::array();
   for (const AttentionBackend* backend : platform.attention()) {
-    const AttentionSpec spec = {.heads = 1, .head_dim = 64, .dtype = DType::F32, .lse = true};
+    const AttentionSpec spec = {
+        .heads = 1, .head_dim = 64, .dtype = platform.default_dtype(DType::BF16), .lse = true};
     const std::optional<std::string> refusal = backend->refusal(spec);
     list.push(Json::object({{"backend", std::string(backend->name())},
                             {"lse", !refusal.has_value()},

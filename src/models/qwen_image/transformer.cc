@@ -5,9 +5,9 @@
 
 #include "nn/embeddings.h"
 #include "nn/rope.h"
-#include "nn/transfer.h"
 #include "parallel/shard.h"
 #include "tensor/copy.h"
+#include "tensor/host_ints.h"
 
 namespace annulus::qwen_image {
 
@@ -110,7 +110,7 @@ Prepared prepare(const Context& ctx, const Transformer& model, const Conditionin
           c.joint_attention_dim, "] with a length per entry, found ", shape, " and ",
           prompt.lengths.size(), " lengths");
   require(!grids.empty(), ErrorCode::InvalidRequest, "transformer: wanted a picture, found none");
-  const std::int64_t batch = shape[0], txt_seq = shape[1];
+  const std::int64_t txt_seq = shape[1];
   for (const std::int64_t length : prompt.lengths)
     require(length >= 0 && length <= txt_seq, ErrorCode::InvalidRequest,
             "transformer: wanted text lengths up to ", txt_seq, ", found ", length);
@@ -136,7 +136,7 @@ Prepared prepare(const Context& ctx, const Transformer& model, const Conditionin
   for (const std::int64_t length : prompt.lengths)
     lengths.push_back(static_cast<std::int32_t>(made.img_seq + length));
   if (std::any_of(lengths.begin(), lengths.end(), [&](std::int64_t n) { return n != seq; }))
-    made.kv_lengths = to_device(ctx, lengths, {batch});
+    made.kv_lengths = host_ints(lengths);
   return made;
 }
 

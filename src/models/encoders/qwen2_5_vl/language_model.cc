@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "nn/elementwise.h"
 #include "nn/rope.h"
-#include "nn/transfer.h"
 #include "parallel/attend.h"
+#include "tensor/host_ints.h"
 
 namespace annulus::qwen2_5_vl {
 
@@ -107,7 +107,7 @@ Tensor forward(const Context& ctx, const TextConfig& config, const LanguageModel
           ErrorCode::InvalidRequest, "language model: wanted [", lengths.size(), ", ",
           positions.seq, ", ", config.hidden_size, "], found ", shape);
   const std::vector<std::int32_t> counts(lengths.begin(), lengths.end());
-  const Tensor kv_lengths = to_device(ctx, counts, {shape[0]});
+  const Tensor kv_lengths = host_ints(counts);
   const Tensor freqs = rope_freqs(ctx, config, positions);
   for (std::size_t i = 0; i < model.layers.size(); ++i) {
     if (tap) tap(text_of("hidden_states.", i), x);
