@@ -1,5 +1,6 @@
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "platform/ascend/activation.h"
 #include "platform/ascend/ops.h"
@@ -116,9 +117,6 @@ void rope(Stream& stream, Workspace&, const RopeArgs& args) {
 }
 
 namespace {
-
-constexpr float kNothing = -std::numeric_limits<float>::infinity();
-constexpr float kLowest = -3.0e38f;  // below this a score is none
 
 // x + mask, -inf where the mask is, whatever x is there.
 Tensor masked_scores(const Aclnn& aclnn, const SoftmaxArgs& args) {
