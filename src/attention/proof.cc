@@ -190,7 +190,8 @@ std::optional<std::string> ProvenAttention::refusal(const AttentionSpec& spec) c
   const std::lock_guard lock(mutex_);
   const auto [at, fresh] = proofs_.try_emplace(to_string(wanted), std::nullopt);
   if (fresh) {
-    if (auto wrong = prove(device_, backend_, wanted)) at->second = "failed its proof: " + *wrong;
+    if (auto wrong = prove(device_, backend_, wanted))
+      at->second = std::string(kFailedProof) + *wrong;
   }
   return at->second;
 }

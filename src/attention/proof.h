@@ -16,6 +16,9 @@ namespace annulus {
 std::optional<std::string> prove(Device& device, const AttentionBackend& backend,
                                  const AttentionSpec& spec);
 
+/// How the refusal of a backend whose proof failed begins.
+constexpr std::string_view kFailedProof = "failed its proof: ";
+
 /// A backend of a device that proves itself before it first serves a spec: success with a wrong
 /// result is a reported failure of real stacks, and a refusal here. Remembered while this lives.
 /// Safe from several threads.
