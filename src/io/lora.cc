@@ -110,6 +110,35 @@ LoraTerm read_term(const SafetensorsFile& file, const Pair& pair, Device& device
   return term;
 }
 
+/// x * factor in x's dtype.
+Tensor scaled(const Tensor& x, float factor) {
+  const std::unique_ptr<Stream> stream = x.device().make_stream();
+  Tensor wide = Tensor::empty(x.shape(), DType::F32, x.device());
+  copy(*stream, x, wide);
+  float* const values = wide.data<float>();
+  for (std::int64_t i = 0; i < wide.elements(); ++i) values[i] *= factor;
+  return cast(*stream, wide, x.dtype());
+}
+
+/// Puts alpha / rank into a term as diffusers does: into A, which is then rounded to its dtype (a
+/// small share in part into B, by powers of two). Where that rounds nothing, and for shares below
+/// 0, for which diffusers does not end, A stays in place.
+void apply_alpha(LoraTerm& term, double share, double& factor) {
+  int exponent = 0;
+  const bool exact = share <= 0 || std::frexp(share, &exponent) == 0.5;
+  if (exact || size_of(term.a.dtype()) > 2 || !term.a.device().host_visible()) {
+    factor *= share;
+    return;
+  }
+  double of_a = share, of_b = 1;
+  while (of_a * 2 < of_b) {
+    of_a *= 2;
+    of_b /= 2;
+  }
+  term.a = scaled(term.a, static_cast<float>(of_a));
+  factor *= of_b;
+}
+
 }  // namespace
 
 void LoraSet::add(const std::filesystem::path& path, float scale, Device& device) {
@@ -124,7 +153,8 @@ void LoraSet::add(const std::filesystem::path& path, float scale, Device& device
     LoraTerm term = read_term(file, pair, device);
     const std::int64_t rank = term.a.shape()[0];
     double factor = scale;
-    if (pair.alpha != nullptr) factor *= alpha_of(file, *pair.alpha) / static_cast<double>(rank);
+    if (pair.alpha != nullptr)
+      apply_alpha(term, alpha_of(file, *pair.alpha) / static_cast<double>(rank), factor);
     if (config) factor *= scale_of(*config, pair.module, rank, path.string());
     term.scale = static_cast<float>(factor);
     added.emplace(flat, Entry{pair.module, {path.string()}, {std::move(term)}});

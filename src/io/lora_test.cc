@@ -6,6 +6,7 @@
 
 #include "io/checkpoint.h"
 #include "io/test_folder.h"
+#include "tensor/copy.h"
 #include "tensor/host_device.h"
 
 namespace annulus {
@@ -101,6 +102,38 @@ TEST_F(LoraTest, ScopesCarryTheirModulesTerms) {
   (other / "some.other.module").lora();
   expect_part(error_of(ErrorCode::InvalidRequest, [&] { other.check_all_used(); }),
               "LoRA: wanted modules of this model, found only others: img_in (");
+}
+
+// Oracle: diffusers 0.42, whose converter multiplies A (in its dtype) and B by the two parts of
+// alpha / rank: 3 / 4, and 1 / 12 as 1 / 3 of A and 1 / 4 of B.
+TEST_F(LoraTest, AlphaIsRoundedIntoAOfSixteenBitsAndLeavesOthersInPlace) {
+  const std::unique_ptr<Stream> stream = device.make_stream();
+  const auto read = [&](std::int64_t rank, float alpha, DType dtype) {
+    const Tensor a = cast(*stream, numbers({rank, 5}, 0.3f), dtype);
+    LoraSet set;
+    set.add(file({{"m.lora_A.weight", a},
+                  {"m.lora_B.weight", cast(*stream, numbers({3, rank}), dtype)},
+                  {"m.alpha", numbers({}, alpha)}}),
+            2, device);
+    const LoraTerm term = set.terms("m")[0];
+    EXPECT_EQ(term.a.dtype(), dtype);
+    const Tensor before = cast(*stream, a, DType::F32), after = cast(*stream, term.a, DType::F32);
+    return std::tuple(term.scale, before, after);
+  };
+  const auto expect = [&](std::int64_t rank, float alpha, DType dtype, float scale, float of_a) {
+    const auto [found, before, after] = read(rank, alpha, dtype);
+    EXPECT_EQ(found, scale) << alpha << " / " << rank << " in " << name_of(dtype);
+    for (std::int64_t i = 0; i < before.elements(); ++i) {
+      Tensor want = numbers({}, before.data<float>()[i] * of_a);
+      want = cast(*stream, cast(*stream, want, dtype), DType::F32);
+      EXPECT_EQ(after.data<float>()[i], want.data<float>()[0]) << i;
+    }
+  };
+  expect(4, 3, DType::BF16, 2, 0.75f);
+  expect(12, 1, DType::BF16, 0.5f, 1 / 3.0f);
+  expect(12, 1, DType::F16, 0.5f, 1 / 3.0f);
+  expect(4, 2, DType::BF16, 1, 1);
+  expect(4, 3, DType::F32, 1.5f, 1);
 }
 
 TEST_F(LoraTest, FusedEqualsTheSumInDouble) {

@@ -95,7 +95,7 @@ TEST(Arguments, FilesThatAreNoneAreRefused) {
   const ScratchFolder folder;
   ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
   for (const std::string option : {"--batch", "--prompt-file"})
-    for (const std::string file : {std::string("/"), (folder / "fifo").string()})
+    for (const std::string& file : {std::string("/"), (folder / "fifo").string()})
       expect_one_error(run_program({"generate", option, file}), 2,
                        option + ": wanted a regular file");
 }
