@@ -109,9 +109,12 @@ std::vector<std::byte> packed(const Request& request) {
   }
   out.put(request.width);
   out.put(request.height);
+  out.put(request.frames);
+  out.put(request.fps);
   out.put(request.steps);
   put(out, request.guidance_scale);
   put(out, request.true_cfg_scale);
+  put(out, request.guidance_scale_2);
   put(out, request.strength);
   out.put(request.max_sequence_length);
   out.put(request.latents.has_value());
@@ -146,9 +149,12 @@ Request unpacked_request(std::span<const std::byte> bytes, Device& device) {
   }
   request.width = in.get<std::int64_t>();
   request.height = in.get<std::int64_t>();
+  request.frames = in.get<std::int64_t>();
+  request.fps = in.get<double>();
   request.steps = in.get<int>();
   request.guidance_scale = get_optional(in);
   request.true_cfg_scale = get_optional(in);
+  request.guidance_scale_2 = get_optional(in);
   request.strength = get_optional(in);
   request.max_sequence_length = in.get<int>();
   if (in.get<bool>()) request.latents = get_tensor(in, device);

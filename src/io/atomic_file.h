@@ -22,6 +22,9 @@ class AtomicFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
+  /// Where the file is until then, for another program that writes it in place.
+  const std::filesystem::path& temporary() const noexcept { return temporary_; }
+
   /// Makes the target appear, replacing what was there.
   void commit();
 

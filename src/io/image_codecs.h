@@ -35,4 +35,7 @@ std::vector<std::byte> encode_jpeg(const Image& image, int quality, const ImageT
 std::vector<std::byte> encode_webp(const Image& image, int quality, bool lossless,
                                    const ImageText& text);
 
+/// A WebP file with its description. Throws OutOfMemory.
+std::vector<std::byte> webp_with_text(std::vector<std::byte> bytes, const ImageText& text);
+
 }  // namespace annulus

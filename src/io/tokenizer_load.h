@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -32,6 +33,12 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(const Json& all, const TokenizerF
 /// The one of a vocab.json and the text of a merges.txt; `merges_name` is for messages.
 std::unique_ptr<Tokenizer> tokenizer_from_tables(const Json& vocabulary, std::string_view merges,
                                                  const std::string& merges_name,
+                                                 const TokenizerFiles& files);
+
+/// The one of a SentencePiece model file for T5's classes. `name` is the file, for messages. Throws
+/// as load_tokenizer.
+std::unique_ptr<Tokenizer> tokenizer_from_spiece(std::span<const std::byte> bytes,
+                                                 const std::string& name,
                                                  const TokenizerFiles& files);
 
 /// The special tokens that a class of transformers has when the config names none.

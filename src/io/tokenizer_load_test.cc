@@ -45,7 +45,7 @@ TEST(TokenizerLoadTest, LiesInATokenizerJsonAreNamed) {
       {"", ErrorCode::CorruptFile, ""},
       {"{}", ErrorCode::CorruptFile, "model"},
       {"[]", ErrorCode::CorruptFile, "object"},
-      {R"({"model":{"type":"Unigram"}})", ErrorCode::Unsupported, "Unigram"},
+      {R"({"model":{"type":"WordPiece"}})", ErrorCode::Unsupported, "WordPiece"},
       {R"({"model":{"type":"BPE","vocab":{},"merges":[]},"pre_tokenizer":{"type":"Metaspace"}})",
        ErrorCode::Unsupported, "ByteLevel"},
       {tokenizer_json(R"({"a":-1})", "[]"), ErrorCode::CorruptFile, "id of token 'a'"},

@@ -39,10 +39,18 @@ void Normalizer::add(const Json& entry, int depth) {
         Replace{pattern_from_json(entry["pattern"]), entry.get<std::string>("content")});
   } else if (type == "Prepend") {
     steps_.emplace_back(Prepend{entry.get<std::string>("prepend")});
+  } else if (type == "Precompiled") {
+    const std::string where = text_of(entry.where(), ", ", entry.path());
+    steps_.emplace_back(PrecompiledMap(
+        bytes_of_base64(entry.get<std::string_view>("precompiled_charsmap"), where), where));
+  } else if (type == "Strip") {
+    steps_.emplace_back(
+        Strip{entry.get<bool>("strip_left", true), entry.get<bool>("strip_right", true)});
   } else {
     throw Error(ErrorCode::Unsupported,
                 text_of(entry.path(), ": wanted a normalizer among NFC, NFD, NFKC, NFKD, Replace, ",
-                        "Prepend and Sequence, found ", type, " (", entry.where(), ")"));
+                        "Prepend, Precompiled, Strip and Sequence, found ", type, " (",
+                        entry.where(), ")"));
   }
 }
 
@@ -53,6 +61,13 @@ std::string Normalizer::apply(std::string_view text) const {
       now = normalized(now, *form);
     } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
       if (!now.empty()) now.insert(0, prepend->content);
+    } else if (const auto* map = std::get_if<PrecompiledMap>(&step)) {
+      now = map->apply(now);
+    } else if (const auto* strip = std::get_if<Strip>(&step)) {
+      while (strip->right && !now.empty() && is_white_space(last_character(now).code))
+        now.resize(now.size() - last_character(now).bytes);
+      while (strip->left && !now.empty() && is_white_space(first_character(now).code))
+        now.erase(0, first_character(now).bytes);
     } else if (const auto* replace = std::get_if<Replace>(&step)) {
       std::string next;
       std::size_t done = 0;

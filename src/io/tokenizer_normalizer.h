@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "io/json.h"
+#include "io/precompiled_map.h"
 #include "io/pretokenizer_pattern.h"
 #include "io/unicode.h"
 
@@ -19,9 +20,12 @@ class Normalizer {
   Normalizer() = default;
   /// NFC, NFD, NFKC or NFKD alone.
   explicit Normalizer(NormalForm form) { steps_.emplace_back(form); }
-  /// The entry `normalizer`: null, NFC, NFD, NFKC, NFKD, Replace, Prepend, or a Sequence of these.
-  /// Throws CorruptFile, and Unsupported for another type.
+  /// The entry `normalizer`: null, NFC, NFD, NFKC, NFKD, Replace, Prepend, Precompiled, Strip,
+  /// or a Sequence of these. Throws CorruptFile, and Unsupported for another type.
   static Normalizer from_json(const Json& entry);
+
+  /// A SentencePiece map alone.
+  explicit Normalizer(PrecompiledMap map) { steps_.emplace_back(std::move(map)); }
 
   bool does_nothing() const noexcept { return steps_.empty(); }
   /// `text` is well-formed UTF-8.
@@ -35,9 +39,12 @@ class Normalizer {
   struct Prepend {
     std::string content;
   };
+  struct Strip {
+    bool left, right;
+  };
   void add(const Json& entry, int depth);
 
-  std::vector<std::variant<NormalForm, Replace, Prepend>> steps_;
+  std::vector<std::variant<NormalForm, Replace, Prepend, PrecompiledMap, Strip>> steps_;
 };
 
 /// `{"String": ...}` or `{"Regex": ...}` as tokenizer.json writes patterns.

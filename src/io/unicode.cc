@@ -101,6 +101,21 @@ Character last_character(std::string_view text) noexcept {
   return first_character(text.substr(at));
 }
 
+std::size_t first_grapheme(std::string_view text) noexcept {
+  utf8proc_int32_t state = 0;
+  Character before = first_character(text);
+  std::size_t bytes = before.bytes;
+  while (bytes < text.size()) {
+    const Character next = first_character(text.substr(bytes));
+    if (utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(before.code),
+                                         static_cast<utf8proc_int32_t>(next.code), &state))
+      break;
+    bytes += next.bytes;
+    before = next;
+  }
+  return bytes;
+}
+
 void append_utf8(std::string& text, char32_t code) {
   std::array<utf8proc_uint8_t, 4> bytes;
   const auto count = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code), bytes.data());

@@ -29,6 +29,8 @@ struct Character {
 Character first_character(std::string_view text) noexcept;
 /// The same at the back.
 Character last_character(std::string_view text) noexcept;
+/// Bytes of the extended grapheme cluster at the front of `text` (well-formed, not empty).
+std::size_t first_grapheme(std::string_view text) noexcept;
 /// Appends `code` as UTF-8. `code` is a Unicode scalar value.
 void append_utf8(std::string& text, char32_t code);
 

@@ -62,7 +62,9 @@ Image decode_first_frame(const ImageSource& source, int width, int height) {
   return image;
 }
 
-std::vector<std::byte> with_exif(std::vector<std::byte> bytes, const ImageText& text) {
+}  // namespace
+
+std::vector<std::byte> webp_with_text(std::vector<std::byte> bytes, const ImageText& text) {
   if (text.parameters.empty() && text.json.empty()) return bytes;
   using Mux = std::unique_ptr<WebPMux, FreeWith<&WebPMuxDelete>>;
   const std::string described = text.json.empty() ? "" : text_of(kJsonKey, ':', text.json);
@@ -81,8 +83,6 @@ std::vector<std::byte> with_exif(std::vector<std::byte> bytes, const ImageText& 
   const auto* const begin = reinterpret_cast<const std::byte*>(whole.bytes);
   return {begin, begin + whole.size};
 }
-
-}  // namespace
 
 bool is_webp(std::span<const std::byte> bytes) noexcept {
   return bytes.size() >= 12 && std::memcmp(bytes.data(), "RIFF", 4) == 0 &&
@@ -143,7 +143,7 @@ std::vector<std::byte> encode_webp(const Image& image, int quality, bool lossles
           "picture: wanted a WebP file of ", image.width, " x ", image.height,
           " pixels, found error ", static_cast<int>(picture.error_code), " of libwebp");
   const auto* const begin = reinterpret_cast<const std::byte*>(memory.mem);
-  return with_exif({begin, begin + memory.size}, text);
+  return webp_with_text({begin, begin + memory.size}, text);
 }
 
 }  // namespace annulus

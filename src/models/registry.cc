@@ -4,13 +4,17 @@
 #include <string>
 
 #include "models/qwen_image/pipeline.h"
+#include "models/wan/causal_pipeline.h"
+#include "models/wan/pipeline.h"
 
 namespace annulus {
 
 namespace {
 
-constexpr std::array<ModelEntry, 1> kModels = {{
+constexpr std::array<ModelEntry, 3> kModels = {{
     {"qwen-image", qwen_image::recognises, qwen_image::load_pipeline},
+    {"wan", wan::recognises, wan::load_pipeline},
+    {"causal-wan", wan::recognises_causal, wan::load_causal_pipeline},
 }};
 
 }  // namespace

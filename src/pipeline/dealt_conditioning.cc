@@ -60,6 +60,31 @@ std::vector<Conditioning> exchange_in_turn(const Context& ctx, Communicator& ran
   return ordered;
 }
 
+std::vector<Conditioning> encode_in_turn(
+    const Context& ctx, const std::vector<std::vector<std::string>>& lists,
+    const std::function<Conditioning(std::span<const std::string> prompts)>& encode) {
+  Communicator& world = ctx.mesh.world();
+  std::vector<Conditioning> made;
+  const bool alone = ctx.row_block > 0;  // each prompt by itself, as on ranks
+  if (world.size() == 1 && !alone) {
+    for (const std::vector<std::string>& prompts : lists) made.push_back(encode(prompts));
+    return made;
+  }
+  std::vector<Conditioning> mine;
+  int index = 0;
+  for (const std::vector<std::string>& prompts : lists)
+    for (const std::string& prompt : prompts)
+      if (index++ % world.size() == world.rank()) mine.push_back(encode(std::span(&prompt, 1)));
+  const std::vector<Conditioning> all = exchange_in_turn(ctx, world, mine);
+  auto next = all.begin();
+  for (const std::vector<std::string>& prompts : lists) {
+    const auto end = next + static_cast<std::ptrdiff_t>(prompts.size());
+    made.push_back(batch_of(ctx, {next, end}));
+    next = end;
+  }
+  return made;
+}
+
 Conditioning batch_of(const Context& ctx, const std::vector<Conditioning>& prompts) {
   if (prompts.size() == 1) return prompts.front();
   Conditioning made;

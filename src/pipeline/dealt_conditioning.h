@@ -1,6 +1,9 @@
 // Prompts that ranks encode in turn.
 #pragma once
 
+#include <functional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "nn/context.h"
@@ -12,6 +15,12 @@ namespace annulus {
 /// on every rank. Collective.
 std::vector<Conditioning> exchange_in_turn(const Context& ctx, Communicator& ranks,
                                            const std::vector<Conditioning>& mine);
+
+/// The conditioning of each list of prompts. Ranks of the world take the prompts in turn, each by
+/// itself; one rank encodes a list at a time. Collective.
+std::vector<Conditioning> encode_in_turn(
+    const Context& ctx, const std::vector<std::vector<std::string>>& lists,
+    const std::function<Conditioning(std::span<const std::string> prompts)>& encode);
 
 /// Prompts of one entry each as one batch, padded with zeros to the longest.
 Conditioning batch_of(const Context& ctx, const std::vector<Conditioning>& prompts);

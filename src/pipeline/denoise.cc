@@ -61,7 +61,9 @@ StepResult take_step(const Context& ctx, const DenoiseArgs& args, int index,
       else
         made.cond = others_prediction(ctx, made.uncond);
     }
-    made.prediction = guided(ctx, made.cond, made.uncond, args.guidance);
+    Guidance guidance = args.guidance;
+    if (args.scale_at) guidance.scale = args.scale_at(index);
+    made.prediction = guided(ctx, made.cond, made.uncond, guidance);
   } else {
     made.prediction = made.cond;
   }

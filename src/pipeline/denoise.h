@@ -20,6 +20,8 @@ struct DenoiseArgs {
   Predict cond;          // for the prompt
   Predict uncond = {};   // for the negative prompt; empty: no guidance
   Guidance guidance = {};
+  /// Its scale at a step, where that changes between steps (two experts); empty: guidance.scale.
+  std::function<float(int index)> scale_at = {};
   int preview_every = 0;  // steps; 0: never
   /// Takes an estimate of the clean latents after `steps` steps.
   std::function<void(int steps, const Tensor& clean)> preview = {};

@@ -24,6 +24,9 @@ struct Progress {
 
   /// The latents after `steps` steps, whole (Request::checkpoint_every): what Request::start takes.
   std::function<void(int steps, const Tensor& latents)> checkpoint = {};
+  /// Takes frame `frame` of video `index` as soon as it is made, in order; then the result has
+  /// none. Throwing ends the run.
+  std::function<void(int index, std::int64_t frame, const Image& image)> frame = {};
 
   Tap tap = {};
 

@@ -8,6 +8,8 @@ namespace {
 constexpr auto kKinds = std::to_array<Kind>({
     {"attention", run_attention},
     {"attention_merge", run_attention_merge},
+    {"causal_chunks", run_causal_chunks},
+    {"causal_generate", run_causal_generate},
     {"lora", run_lora},
     {"mu", run_mu},
     {"pipeline", run_pipeline},

@@ -16,6 +16,8 @@ using KindFunction = void (*)(const GoldenCase& golden, Workbench& bench, Compar
 
 void run_attention(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_attention_merge(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_causal_chunks(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
+void run_causal_generate(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_lora(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_mu(const GoldenCase& golden, Workbench& bench, Comparison& comparison);
 void run_pipeline(const GoldenCase& golden, Workbench& bench, Comparison& comparison);

@@ -5,6 +5,7 @@
 #include "kinds.h"
 #include "nn/transfer.h"
 #include "transformer_case.h"
+#include "wan.h"
 
 namespace annulus::goldens {
 namespace {
@@ -73,6 +74,8 @@ Tensor run_transformer_case(const GoldenCase& golden, Workbench& bench, const Tr
 
 void run_transformer(const GoldenCase& golden, Workbench& bench, Comparison& comparison) {
   const Checkpoint checkpoint = Checkpoint::open(golden.model_folder());
+  if (checkpoint.component("transformer").class_name == "WanTransformer3DModel")
+    return run_wan_transformer(golden, bench, comparison);
   require_class(checkpoint, "transformer", "QwenImageTransformer2DModel");
   const Transformer model = load_component(bench, checkpoint, "transformer", load_transformer);
   const Tap tap = [&](std::string_view name, const Tensor& value) {

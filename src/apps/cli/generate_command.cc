@@ -5,11 +5,13 @@
 #include <csignal>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/default_model.h"
 #include "apps/cli/exit_status.h"
 #include "apps/cli/generate_report.h"
+#include "apps/cli/generate_video.h"
 #include "apps/cli/interrupt.h"
 #include "apps/cli/job_file.h"
 #include "apps/cli/mpi_launch.h"
@@ -87,6 +89,17 @@ GenerateOptions resolve(const CLI::App& app, std::vector<GivenSetting> given) {
   return options;
 }
 
+// Of a picture or a video: which of them is known when the model is.
+void check_ending(const std::filesystem::path& file) {
+  std::optional<VideoFormat> video;
+  try {
+    video = video_format_of(file);
+  } catch (const Error&) {
+    image_format_of(file);
+  }
+  if (video) require_video_writer(*video);
+}
+
 // Folders are made when a picture is written, below one that exists.
 void check_folder_of(const std::filesystem::path& file) {
   std::error_code ignored;
@@ -105,7 +118,7 @@ void check_outputs(const GenerateOptions& options, const std::vector<Job>& jobs)
   std::size_t latents_names = 0;
   for (const Job& job : jobs) {
     const std::filesystem::path file = output_path(job, job.options.output);
-    image_format_of(file);
+    check_ending(file);
     check_folder_of(file);
     if (!job.options.save_latents.empty() &&
         output_path(job, job.options.save_latents.string()) == job.options.save_latents)
@@ -125,8 +138,9 @@ std::size_t dry_run(std::ostream& out, Engine& engine, const std::vector<Job>& j
   if (!jobs.empty()) {
     const Request& first = checked.batches.front().request;
     out << engine.model_class() << ", " << first.width << "x" << first.height << " pixels, "
-        << first.steps << " steps, " << name_of(engine.dtype()) << " on "
-        << engine.platform().name() << " (" << engine.platform().description() << ")\n";
+        << (is_video(first) ? text_of(first.frames, " frames, ") : std::string()) << first.steps
+        << " steps, " << name_of(engine.dtype()) << " on " << engine.platform().name() << " ("
+        << engine.platform().description() << ")\n";
   }
   out << jobs.size() << (jobs.size() == 1 ? " picture" : " pictures") << ", "
       << engine.weights_mapped() / 1000000 << " MB of weights, " << checked.predicted_peak / 1000000

@@ -94,6 +94,24 @@ std::vector<Setting> picture_settings() {
        [](Options& o, const std::string& v) {
          o.height = parse_integer("height", v, 1, kMostPixels);
        }},
+      {"frames",
+       {"num-frames"},
+       "N",
+       "Picture",
+       true,
+       true,
+       false,
+       "frames of a video, for models that make them [the model's default]",
+       [](Options& o, const std::string& v) { o.frames = parse_integer("frames", v, 1, 1000000); }},
+      {"fps",
+       {},
+       "X",
+       "Picture",
+       true,
+       true,
+       false,
+       "frames per second of a video, for players [the model's default]",
+       [](Options& o, const std::string& v) { o.fps = parse_number("fps", v, 0.01F, 1000); }},
       {"steps",
        {"num-inference-steps"},
        "N",
@@ -123,9 +141,21 @@ std::vector<Setting> picture_settings() {
        false,
        true,
        false,
-       "guidance that a distilled model takes as input [the model's default]",
+       "guidance that a distilled model takes as input; of video models as --true-cfg-scale "
+       "[the model's default]",
        [](Options& o, const std::string& v) {
          o.guidance_scale = parse_number("guidance-scale", v, 0, 1000);
+       }},
+      {"guidance-scale-2",
+       {},
+       "X",
+       "Picture",
+       false,
+       true,
+       false,
+       "guidance of the second expert, of models that have two [as of the first]",
+       [](Options& o, const std::string& v) {
+         o.guidance_scale_2 = parse_number("guidance-scale-2", v, 0, 1000);
        }},
       {"seed",
        {},
@@ -199,8 +229,9 @@ std::vector<Setting> output_settings() {
        true,
        true,
        false,
-       "file to write, with {prompt}, {seed}, {index}, {model}; the ending (.png, .jpg, .webp) "
-       "chooses the format [{prompt}-{seed}.png]",
+       "file to write, with {prompt}, {seed}, {index}, {model}; the ending (.png, .jpg, .webp; "
+       "of a video .mp4, .webm, .webp, or .png for numbered frames) chooses the format "
+       "[{prompt}-{seed}.png, .mp4]",
        [](Options& o, const std::string& v) { o.output = v; }},
       {"overwrite",
        {},

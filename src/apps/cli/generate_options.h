@@ -29,8 +29,10 @@ struct GenerateOptions {
   std::vector<std::string> prompts;
   std::optional<std::string> negative_prompt;
   std::optional<std::int64_t> width, height;
+  std::optional<std::int64_t> frames;
+  std::optional<double> fps;
   std::optional<int> steps;
-  std::optional<float> guidance_scale, true_cfg_scale, strength;
+  std::optional<float> guidance_scale, guidance_scale_2, true_cfg_scale, strength;
   std::optional<int> max_sequence_length;
   std::optional<std::uint64_t> seed;
   int count = 1;

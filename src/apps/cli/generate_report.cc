@@ -36,7 +36,7 @@ Json outputs_json(const RunSummary& summary) {
                             {"seed", output.job.seed},
                             {"width", output.request.width},
                             {"height", output.request.height},
-                            {"frames", 1},
+                            {"frames", output.request.frames},
                             {"steps", output.request.steps}}));
   return list;
 }

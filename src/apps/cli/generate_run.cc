@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "apps/cli/generate_video.h"
 #include "apps/cli/job_file.h"
 #include "apps/cli/output_name.h"
 #include "apps/cli/picture_metadata.h"
@@ -19,18 +20,6 @@ namespace {
 ImageOptions image_options(const GenerateOptions& options, const Json& metadata) {
   return {
       .quality = options.quality, .lossless = options.quality == 100, .text = image_text(metadata)};
-}
-
-// The file, in a folder that is there.
-std::filesystem::path in_its_folder(std::filesystem::path file) {
-  std::error_code failed;
-  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), failed);
-  require(
-      !failed,
-      failed == std::errc::no_space_on_device ? ErrorCode::StorageFull : ErrorCode::InvalidRequest,
-      "--output: wanted a folder that can be made, found ", failed.message(), " (",
-      file.parent_path().string(), ")");
-  return file;
 }
 
 // One engine run's worth of jobs and how it goes.
@@ -49,7 +38,18 @@ class Run {
     for (const Job& job : batch.jobs)
       if (!job.seed_given && !options_.quiet) std::cerr << "annulus: seed " << job.seed << '\n';
     line_.picture(batch.jobs.front().index, count_);
-    const Result result = engine_.run(batch.request, progress(batch.jobs, batch.request));
+    VideoOutput videos(engine_, batch.jobs, batch.request,
+                       [&](int index, const std::filesystem::path& file, const Image& first) {
+                         line_.clear();
+                         tell(batch.jobs[static_cast<std::size_t>(index)], batch.request, file,
+                              first);
+                       });
+    Progress told = progress(batch.jobs, batch.request);
+    if (is_video(batch.request))
+      told.frame = [&](int index, std::int64_t frame, const Image& image) {
+        videos.add(index, frame, image);
+      };
+    const Result result = engine_.run(batch.request, told);
     line_.clear();
     add_costs(result.costs);
     const StopWatch writing;
@@ -78,9 +78,9 @@ class Run {
     };
     made.preview = [this, jobs, &completed](int index, int step, const Image& image) {
       const Job& job = jobs[static_cast<std::size_t>(index)];
-      std::filesystem::path file = in_its_folder(output_path(job, job.options.output));
-      file.replace_filename(
-          text_of(file.stem().string(), ".step-", step, file.extension().string()));
+      std::filesystem::path file = in_its_folder(result_path(job, completed));
+      file.replace_filename(text_of(file.stem().string(), ".step-", step,
+                                    is_video(completed) ? ".png" : file.extension().string()));
       line_.clear();
       std::cerr << "annulus: preview "
                 << write_image(
@@ -105,17 +105,24 @@ class Run {
   }
 
   void write(const Job& job, const Request& completed, const Result& result, int index) {
-    const Image& image = result.images[static_cast<std::size_t>(index)];
-    const Json metadata = metadata_json(engine_, job, completed, index);
-    const std::filesystem::path file =
-        write_image(in_its_folder(output_path(job, job.options.output)), image,
-                    image_options(job.options, metadata),
-                    job.options.overwrite ? IfExists::Replace : IfExists::Number);
-    std::error_code ignored;  // a state that stays is no harm
-    if (options_.checkpoint_every > 0) std::filesystem::remove(job_file(job), ignored);
     if (!job.options.save_latents.empty())
       write_safetensors(in_its_folder(output_path(job, job.options.save_latents.string())),
                         {{"latents", result.latents.slice(0, index, index + 1)}});
+    if (is_video(completed)) return;  // written while it came
+    const Image& image = result.images[static_cast<std::size_t>(index)];
+    const Json metadata = metadata_json(engine_, job, completed, index);
+    tell(job, completed,
+         write_image(in_its_folder(result_path(job, completed)), image,
+                     image_options(job.options, metadata),
+                     job.options.overwrite ? IfExists::Replace : IfExists::Number),
+         image);
+  }
+
+  // Says that a file is written, and shows it.
+  void tell(const Job& job, const Request& completed, const std::filesystem::path& file,
+            const Image& image) {
+    std::error_code ignored;  // a state that stays is no harm
+    if (options_.checkpoint_every > 0) std::filesystem::remove(job_file(job), ignored);
     if (options_.json != "-") std::cout << file.string() << std::endl;
     if (options_.show == Choice::On ||
         (options_.show == Choice::Auto && !options_.quiet && isatty(STDERR_FILENO) != 0))
@@ -135,6 +142,17 @@ class Run {
 };
 
 }  // namespace
+
+std::filesystem::path in_its_folder(std::filesystem::path file) {
+  std::error_code failed;
+  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), failed);
+  require(
+      !failed,
+      failed == std::errc::no_space_on_device ? ErrorCode::StorageFull : ErrorCode::InvalidRequest,
+      "--output: wanted a folder that can be made, found ", failed.message(), " (",
+      file.parent_path().string(), ")");
+  return file;
+}
 
 std::filesystem::path output_path(const Job& job, std::string_view pattern) {
   std::filesystem::path model = job.options.model.lexically_normal();

@@ -12,6 +12,9 @@ namespace annulus::cli {
 /// folder's.
 std::filesystem::path output_path(const Job& job, std::string_view pattern);
 
+/// The file, in a folder that is there. Throws InvalidRequest, StorageFull.
+std::filesystem::path in_its_folder(std::filesystem::path file);
+
 /// The engine that the options ask for, on ranks divided by `plan`.
 EngineConfig engine_config(const GenerateOptions& options, const ParallelPlan& plan);
 

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <ostream>
 
+#include "apps/cli/generate_video.h"
 #include "apps/cli/job_file.h"
 #include "apps/cli/picture_metadata.h"
 #include "io/safetensors.h"
@@ -16,7 +17,8 @@ namespace {
 // May these two be made in one batch?
 bool alike(const Job& a, const Job& b) {
   const GenerateOptions &x = a.options, &y = b.options;
-  return x.width == y.width && x.height == y.height && x.steps == y.steps &&
+  return x.width == y.width && x.height == y.height && x.frames == y.frames && x.fps == y.fps &&
+         x.steps == y.steps && x.guidance_scale_2 == y.guidance_scale_2 &&
          x.guidance_scale == y.guidance_scale && x.true_cfg_scale == y.true_cfg_scale &&
          x.strength == y.strength && x.max_sequence_length == y.max_sequence_length &&
          x.images == y.images && x.latents.empty() && y.latents.empty() &&
@@ -43,8 +45,11 @@ Request request_of(Engine& engine, const Job& job, ConditionPictures& pictures) 
   request.images = pictures.of(options.images);
   request.width = options.width.value_or(0);
   request.height = options.height.value_or(0);
+  request.frames = options.frames.value_or(0);
+  request.fps = options.fps.value_or(0);
   request.steps = options.steps.value_or(0);
   request.guidance_scale = options.guidance_scale;
+  request.guidance_scale_2 = options.guidance_scale_2;
   request.true_cfg_scale = options.true_cfg_scale;
   request.strength = options.strength;
   request.max_sequence_length = options.max_sequence_length.value_or(0);
@@ -113,6 +118,7 @@ CheckedJobs check_jobs(Engine& engine, std::span<const Job> jobs, int batch_size
          ++count)
       append(batch.request, completed_request(engine, jobs[count], pictures));
     batch.jobs = jobs.first(count);
+    for (const Job& job : batch.jobs) check_result_path(job, batch.request);
     jobs = jobs.subspan(count);
     checked.predicted_peak =
         std::max(checked.predicted_peak, engine.pipeline().predict_memory(batch.request).peak);

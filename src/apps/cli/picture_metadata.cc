@@ -14,11 +14,14 @@ namespace annulus::cli {
 namespace {
 
 // Settings that change what is drawn, under their names in metadata.
-constexpr std::array<std::string_view, 20> kSettings = {"width",
+constexpr std::array<std::string_view, 23> kSettings = {"width",
                                                         "height",
                                                         "prompt",
                                                         "negative_prompt",
                                                         "size",
+                                                        "frames",
+                                                        "fps",
+                                                        "guidance_scale_2",
                                                         "steps",
                                                         "true_cfg_scale",
                                                         "strength",
@@ -103,6 +106,8 @@ Json metadata_json(const Engine& engine, const Job& job, const Request& complete
   if (!negative.empty()) made.set("negative_prompt", negative[negative.size() == 1 ? 0 : i]);
   if (completed.true_cfg_scale) made.set("true_cfg_scale", *completed.true_cfg_scale);
   if (completed.guidance_scale) made.set("guidance_scale", *completed.guidance_scale);
+  if (completed.guidance_scale_2) made.set("guidance_scale_2", *completed.guidance_scale_2);
+  if (completed.frames > 1) made.set("frames", completed.frames).set("fps", completed.fps);
   if (completed.strength) made.set("strength", *completed.strength);
   Json images = Json::array(), loras = Json::array();
   for (const std::filesystem::path& image : job.options.images) images.push(image.string());

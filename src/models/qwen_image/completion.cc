@@ -150,6 +150,9 @@ Request complete_common(const Components& components, const Defaults& defaults,
       request.max_sequence_length >= 1 && request.max_sequence_length <= qwen2_5_vl::kMaxTextRows,
       ErrorCode::InvalidRequest, "max_sequence_length: wanted 1 ... ", qwen2_5_vl::kMaxTextRows,
       " tokens, found ", request.max_sequence_length);
+  require(request.frames <= 1, ErrorCode::InvalidRequest,
+          "frames: wanted 1 (the model makes pictures), found ", request.frames);
+  request.frames = 1;
   complete_prompts(defaults, request);
   complete_steps(defaults, request);
   check_size(request, size_unit(components));

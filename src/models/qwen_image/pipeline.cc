@@ -1,10 +1,10 @@
 #include "models/qwen_image/pipeline.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "models/qwen_image/memory.h"
 #include "models/qwen_image/stages.h"
+#include "pipeline/stopwatch.h"
 #include "tensor/copy.h"
 
 namespace annulus::qwen_image {
@@ -12,16 +12,6 @@ namespace annulus::qwen_image {
 namespace {
 
 constexpr PictureSize kDefaultSize = {1024, 1024};
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 }  // namespace
 

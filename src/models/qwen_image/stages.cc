@@ -35,34 +35,6 @@ Conditioning encode(const Run& run, std::span<const std::string> prompts,
                                     run.variant.positions);
 }
 
-/// The conditioning of each list of prompts. Ranks take the prompts in turn, each by itself.
-std::vector<Conditioning> encode_lists(const Run& run,
-                                       const std::vector<std::vector<std::string>>& lists,
-                                       const Conditions& conditions) {
-  Communicator& world = run.components.text_ctx.mesh.world();
-  std::vector<Conditioning> made;
-  const bool alone = run.components.text_ctx.row_block > 0;  // each prompt by itself, as on ranks
-  if (world.size() == 1 && !alone) {
-    for (const std::vector<std::string>& prompts : lists)
-      made.push_back(encode(run, prompts, conditions));
-    return made;
-  }
-  std::vector<Conditioning> mine;
-  int index = 0;
-  for (const std::vector<std::string>& prompts : lists)
-    for (const std::string& prompt : prompts)
-      if (index++ % world.size() == world.rank())
-        mine.push_back(encode(run, std::span(&prompt, 1), conditions));
-  std::vector<Conditioning> all = exchange_in_turn(run.components.text_ctx, world, mine);
-  auto next = all.begin();
-  for (const std::vector<std::string>& prompts : lists) {
-    const auto end = next + static_cast<std::ptrdiff_t>(prompts.size());
-    made.push_back(batch_of(run.components.text_ctx, {next, end}));
-    next = end;
-  }
-  return made;
-}
-
 /// Latents [batch, target rows, channels] followed by condition pictures, the same for every entry;
 /// all are this rank's rows.
 class ModelInput {
@@ -169,7 +141,10 @@ Encoded encode_stage(const Run& run) {
   if (*request.true_cfg_scale > 1) lists.push_back(request.negative_prompts);
   const Components& c = run.components;
   Encoded made;
-  for (const Conditioning& text : encode_lists(run, lists, conditions)) {
+  const auto encode_list = [&](std::span<const std::string> prompts) {
+    return encode(run, prompts, conditions);
+  };
+  for (const Conditioning& text : encode_in_turn(c.text_ctx, lists, encode_list)) {
     tap_conditioning(c.text_ctx, text, made.branches.empty() ? "prompt" : "negative_prompt",
                      run.progress.tap);
     made.branches.push_back({text.lengths, prepare(c.transformer_ctx, c.transformer, text, grids)});

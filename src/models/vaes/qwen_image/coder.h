@@ -10,22 +10,31 @@
 
 namespace annulus::qwen_image {
 
-/// Source: diffusers QwenImageEncoder3d.
+/// A level of Wan 2.2's encoder. Source: diffusers WanResidualDownBlock.
+struct ResidualDown {
+  std::vector<ResidualBlock> resnets;
+  std::optional<Downsample> downsampler;
+  Blocks shortcut;
+  std::int64_t out;  // channels
+};
+
+/// Source: diffusers QwenImageEncoder3d and WanEncoder3d.
 struct Encoder {
   Conv conv_in;
-  std::vector<std::variant<ResidualBlock, AttentionBlock, Downsample>> down_blocks;
+  std::vector<std::variant<ResidualBlock, AttentionBlock, Downsample, ResidualDown>> down_blocks;
   MidBlock mid_block;
   RmsNorm norm_out;
   Conv conv_out;
 };
 
-/// Source: diffusers QwenImageUpBlock.
+/// Source: diffusers QwenImageUpBlock and, with a shortcut, WanResidualUpBlock.
 struct UpBlock {
   std::vector<ResidualBlock> resnets;
   std::optional<Upsample> upsampler;
+  std::optional<Blocks> shortcut = {};
 };
 
-/// Source: diffusers QwenImageDecoder3d.
+/// Source: diffusers QwenImageDecoder3d and WanDecoder3d.
 struct Decoder {
   Conv conv_in;
   MidBlock mid_block;
@@ -48,8 +57,8 @@ Decoder load_decoder(const WeightScope& w, const VaeConfig& config,
 Tensor forward(const Context& ctx, const Encoder& encoder, Tensor x, FrameCache& cache);
 
 /// One frame of latents: [batch, 1, height, width, z_dim] -> [batch, frames, height * ratio,
-/// width * ratio, input_channels] in the wide dtype, frames 1 for the first. Taps "dec.conv_in" and
-/// "dec.mid".
+/// width * ratio, output_channels] in the wide dtype, frames 1 for the first. Taps "dec.conv_in"
+/// and "dec.mid".
 Tensor forward(const Context& ctx, const Decoder& decoder, Tensor x, FrameCache& cache,
                const Tap& tap = {});
 

@@ -35,11 +35,23 @@ VaeConfig read_vae_config(const Json& json) {
   VaeConfig c;
   c.base_dim = size(json, "base_dim", c.base_dim, kMostChannels);
   c.z_dim = size(json, "z_dim", c.z_dim, kMostChannels);
+  c.clamp_tiles = json.get<std::string>("_class_name", "") == "AutoencoderKLWan";
   c.input_channels = size(json, "input_channels", c.input_channels, kMostChannels);
+  c.input_channels = size(json, "in_channels", c.input_channels, kMostChannels);
+  c.output_channels = size(json, "out_channels", c.input_channels, kMostChannels);
+  c.decoder_base_dim = size(json, "decoder_base_dim", c.base_dim, kMostChannels);
+  c.patch_size = size(json, "patch_size", c.patch_size, 16);
+  c.is_residual = json.get<bool>("is_residual", c.is_residual);
+  const std::int64_t patch = c.patch_size * c.patch_size;
+  if (c.input_channels % patch != 0 || c.output_channels != c.input_channels)
+    json.fail(
+        text_of("as many channels into the encoder as out of the decoder, a multiple of ", patch));
   c.num_res_blocks = static_cast<int>(size(json, "num_res_blocks", c.num_res_blocks, kMostBlocks));
   if (const std::optional<Json> mult = json.find("dim_mult")) {
     c.dim_mult = mult->as<std::vector<std::int64_t>>();
-    const auto fits = [&](std::int64_t m) { return m >= 1 && m <= kMostChannels / c.base_dim; };
+    const auto fits = [&](std::int64_t m) {
+      return m >= 1 && m <= kMostChannels / std::max(c.base_dim, c.decoder_base_dim);
+    };
     if (c.dim_mult.empty() || static_cast<std::int64_t>(c.dim_mult.size()) > kMostLevels ||
         !std::all_of(c.dim_mult.begin(), c.dim_mult.end(), fits))
       mult->fail(text_of("1 ... ", kMostLevels, " factors of base_dim that give at most ",

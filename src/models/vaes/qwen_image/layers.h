@@ -40,6 +40,21 @@ class FrameCache {
 /// before the input.
 Tensor causal_conv(const Context& ctx, const Tensor& x, const Conv& layer, FrameCache& cache);
 
+/// Where blocks of pixels and frames become channels: the shortcuts of Wan 2.2's levels.
+struct Blocks {
+  std::int64_t frames = 1, pixels = 1;  // of a block along time, and along height and width
+  std::int64_t values() const noexcept { return frames * pixels * pixels; }
+};
+
+/// x's blocks, all their values averaged in groups to `out` channels: [batch, frames / b.frames,
+/// height / b.pixels, width / b.pixels, out]. Frames that lack for a whole block are zeros in
+/// front. Source: diffusers AvgDown3D.
+Tensor averaged_blocks(const Context& ctx, const Tensor& x, const Blocks& b, std::int64_t out);
+
+/// x += from's values repeated to blocks, and cut to x's frames: of the first chunk only the last
+/// frame of a block is wanted. Source: diffusers DupUp3D.
+void add_repeated(const Context& ctx, const Tensor& from, const Blocks& b, Tensor& x);
+
 /// The norm of this autoencoder: `gamma`, over channels. Throws CorruptFile.
 RmsNorm load_channel_norm(const WeightScope& w, std::int64_t channels, int axes);
 
@@ -88,8 +103,8 @@ struct Downsample {
 Downsample load_downsample(const WeightScope& w, std::int64_t channels, bool temporal);
 Tensor forward(const Context& ctx, const Downsample& layer, Tensor x, FrameCache& cache);
 
-/// Doubles height and width, halves the channels and, with time_conv, doubles the frames after the
-/// first. Source: diffusers QwenImageResample, upsample2d and upsample3d.
+/// Doubles height and width, changes the channels to `out` and, with time_conv, doubles the frames
+/// after the first. Source: diffusers QwenImageResample, upsample2d and upsample3d.
 struct Upsample {
   Conv resample;  // 3 x 3
   std::optional<Conv> time_conv;
@@ -101,7 +116,8 @@ struct Upsample {
 Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int64_t band,
                bool above = false, bool below = false);
 
-Upsample load_upsample(const WeightScope& w, std::int64_t channels, bool temporal);
+Upsample load_upsample(const WeightScope& w, std::int64_t channels, std::int64_t out,
+                       bool temporal);
 Tensor forward(const Context& ctx, const Upsample& layer, Tensor x, FrameCache& cache);
 
 }  // namespace annulus::qwen_image

@@ -52,10 +52,11 @@ Tensor doubled(const Context& ctx, const Tensor& x, const Conv& layer, std::int6
   return out;
 }
 
-Upsample load_upsample(const WeightScope& w, std::int64_t channels, bool temporal) {
+Upsample load_upsample(const WeightScope& w, std::int64_t channels, std::int64_t out,
+                       bool temporal) {
   const std::array<std::int64_t, 2> square = {3, 3};
   const std::array<std::int64_t, 3> line = {3, 1, 1};
-  Upsample layer = {load_conv(w / "resample.1", channels, channels / 2, square), std::nullopt};
+  Upsample layer = {load_conv(w / "resample.1", channels, out, square), std::nullopt};
   if (temporal) layer.time_conv = load_conv(w / "time_conv", channels, 2 * channels, line);
   return layer;
 }

@@ -6,6 +6,7 @@
 #include "models/vaes/qwen_image/divided.h"
 #include "nn/elementwise.h"
 #include "nn/transfer.h"
+#include "tensor/copy.h"
 
 namespace annulus::qwen_image {
 
@@ -34,34 +35,30 @@ HostTensor on_host(const Context& ctx, const Tensor& x) {
   return {x.shape(), to_host(ctx, x)};
 }
 
-/// Moments of one tile (or of the whole, or of this rank's rows of it).
-HostTensor encode_tile(const Context& ctx, const Vae& vae, const Tensor& pixels,
-                       const Band& band = {}) {
-  const std::int64_t frames = pixels.shape()[1];
+/// Moments of one tile (or of the whole, or of this rank's rows of it), from frames of `source`,
+/// patched.
+HostTensor encode_tile(const Context& ctx, const Vae& vae, std::int64_t frames,
+                       const FrameSource& source, const Band& band = {}) {
   const std::int64_t chunks = 1 + (frames - 1) / kFramesPerChunk;
   FrameCache cache(static_cast<int>(chunks), band);
   std::vector<HostTensor> parts;
   for (std::int64_t i = 0; i < chunks; ++i) {
     const std::int64_t begin = i == 0 ? 0 : 1 + kFramesPerChunk * (i - 1);
     const std::int64_t end = i == 0 ? 1 : begin + kFramesPerChunk;
-    const Tensor x = forward(ctx, vae.encoder, pixels.slice(1, begin, end), cache);
+    const Tensor x = forward(ctx, vae.encoder, source(begin, end), cache);
     parts.push_back(on_host(ctx, conv(widened(ctx), x, vae.quant_conv, {})));
   }
   return joined(std::move(parts));
 }
 
-/// Pixels of one tile (or of the whole, or of this rank's rows of it), not clamped.
-HostTensor decode_tile(const Context& ctx, const Vae& vae, const Tensor& latents, const Tap& tap,
-                       const Band& band = {}) {
+/// Values of one tile (or of the whole, or of this rank's rows of it), patched and not clamped.
+HostTensor decode_tile(const Context& ctx, const Vae& vae, const Tensor& latents) {
   const std::int64_t frames = latents.shape()[1];
-  FrameCache cache(static_cast<int>(frames), band);
+  FrameCache cache(static_cast<int>(frames));
   std::vector<HostTensor> parts;
   for (std::int64_t i = 0; i < frames; ++i) {
-    const Tap of_frame = [&](std::string_view name, const Tensor& value) {
-      tap(text_of(name, ".frame", i), value);
-    };
     const Tensor x = conv(ctx, latents.slice(1, i, i + 1), vae.post_quant_conv, {});
-    parts.push_back(on_host(ctx, forward(ctx, vae.decoder, x, cache, tap ? of_frame : Tap{})));
+    parts.push_back(on_host(ctx, forward(ctx, vae.decoder, x, cache)));
   }
   return joined(std::move(parts));
 }
@@ -73,23 +70,73 @@ void check_finite(const HostTensor& pixels) {
           ErrorCode::NonFinite, "decode: wanted finite numbers, found NaN or Inf in pixels (VAE)");
 }
 
-HostTensor encode_in_bands(const Context& ctx, const Vae& vae, const Tensor& pixels,
-                           Communicator& ranks) {
-  const std::int64_t ratio = vae.config.spatial_ratio();
-  const Band band(ranks, pixels.shape()[2] / ratio);
-  HostTensor mine;
-  if (!band.empty())
-    mine = encode_tile(ctx, vae, pixels.slice(2, band.begin() * ratio, band.end() * ratio), band);
-  return stacked(ranks, mine, Where::Everywhere);
+/// Pixels [batch, frames, height, width, channels] with squares of patch x patch of them as
+/// channels, by channel, column, row.
+Tensor patched(const Context& ctx, const Tensor& x, std::int64_t patch) {
+  if (patch == 1) return x;
+  const Shape& s = x.shape();
+  const Tensor parts = contiguous(ctx.stream, x)
+                           .reshape({s[0] * s[1], s[2] / patch, patch, s[3] / patch, patch, s[4]})
+                           .permute({0, 1, 3, 5, 4, 2});
+  return contiguous(ctx.stream, parts)
+      .reshape({s[0], s[1], s[2] / patch, s[3] / patch, s[4] * patch * patch});
 }
 
-HostTensor decode_in_bands(const Context& ctx, const Vae& vae, const Tensor& latents,
-                           Communicator& ranks) {
-  const Band band(ranks, latents.shape()[2]);
-  HostTensor mine;
-  if (!band.empty())
-    mine = decode_tile(ctx, vae, latents.slice(2, band.begin(), band.end()), {}, band);
-  return stacked(ranks, mine, Where::First);
+/// The inverse of patched(), on the host.
+HostTensor unpatched(HostTensor x, std::int64_t patch) {
+  if (patch == 1 || x.values.empty()) return x;
+  const Shape& s = x.shape;
+  const std::int64_t height = s[2], width = s[3], channels = s[4] / patch / patch;
+  HostTensor out = {Shape{s[0], s[1], height * patch, width * patch, channels}, {}};
+  out.values.resize(x.values.size());
+  const float* from = x.values.data();
+  for (std::int64_t row = 0; row < s[0] * s[1] * height; ++row)
+    for (std::int64_t column = 0; column < width; ++column)
+      for (std::int64_t channel = 0; channel < channels; ++channel)
+        for (std::int64_t dx = 0; dx < patch; ++dx)
+          for (std::int64_t dy = 0; dy < patch; ++dy)
+            out.values[static_cast<std::size_t>(
+                ((row * patch + dy) * width * patch + column * patch + dx) * channels + channel)] =
+                *from++;
+  return out;
+}
+
+void clamp(HostTensor& x) {
+  for (float& value : x.values) value = std::clamp(value, -1.0f, 1.0f);
+}
+
+/// Tiles of the values that encoder and decoder work with: Wan's class counts a tile's pixels in
+/// patches there when it encodes, in pixels when it decodes.
+TilePlan encode_plan(const VaeConfig& config, const Tiling& t, std::int64_t height,
+                     std::int64_t width) {
+  const std::int64_t ratio = config.coder_ratio();
+  return {.tile_height = t.tile_sample_min_height,
+          .tile_width = t.tile_sample_min_width,
+          .stride_height = t.tile_sample_stride_height,
+          .stride_width = t.tile_sample_stride_width,
+          .blend_height = t.tile_sample_min_height / ratio - t.tile_sample_stride_height / ratio,
+          .blend_width = t.tile_sample_min_width / ratio - t.tile_sample_stride_width / ratio,
+          .keep_height = t.tile_sample_stride_height / ratio,
+          .keep_width = t.tile_sample_stride_width / ratio,
+          .result_height = height / ratio,
+          .result_width = width / ratio};
+}
+
+TilePlan decode_plan(const VaeConfig& config, const Tiling& t, std::int64_t height,
+                     std::int64_t width) {
+  const std::int64_t ratio = config.spatial_ratio(), patch = config.patch_size;
+  const std::int64_t keep_height = t.tile_sample_stride_height / patch,
+                     keep_width = t.tile_sample_stride_width / patch;
+  return {.tile_height = t.tile_sample_min_height / ratio,
+          .tile_width = t.tile_sample_min_width / ratio,
+          .stride_height = t.tile_sample_stride_height / ratio,
+          .stride_width = t.tile_sample_stride_width / ratio,
+          .blend_height = t.tile_sample_min_height / patch - keep_height,
+          .blend_width = t.tile_sample_min_width / patch - keep_width,
+          .keep_height = keep_height,
+          .keep_width = keep_width,
+          .result_height = height * config.coder_ratio(),
+          .result_width = width * config.coder_ratio()};
 }
 
 Tensor tile_of(const Tensor& x, std::int64_t top, std::int64_t left, std::int64_t height,
@@ -126,85 +173,160 @@ Vae load_vae(const WeightScope& w, const Json& config, const AttentionSelection&
 HostTensor encode(const Context& ctx, const Vae& vae, const Tensor& pixels,
                   const std::optional<Tiling>& tiling, const Progress& progress,
                   Communicator* ranks) {
-  check_latents(vae.config, pixels, vae.config.input_channels, "VAE encode");
-  const std::int64_t height = pixels.shape()[2], width = pixels.shape()[3];
+  check_latents(vae.config, pixels, vae.config.pixel_channels(), "VAE encode");
+  const FrameSource source = [&](std::int64_t begin, std::int64_t end) {
+    return pixels.slice(1, begin, end);
+  };
+  return encode_video(ctx, vae, pixels.shape(), source, tiling, progress, ranks);
+}
+
+HostTensor encode_video(const Context& ctx, const Vae& vae, const Shape& shape,
+                        const FrameSource& source, const std::optional<Tiling>& tiling,
+                        const Progress& progress, Communicator* ranks) {
+  const std::int64_t patch = vae.config.patch_size;
+  require(shape[2] % patch == 0 && shape[3] % patch == 0, ErrorCode::InvalidRequest,
+          "VAE encode: wanted sides that are multiples of ", patch, ", found ", shape);
+  const bool several = ranks != nullptr && ranks->size() > 1;
+  const auto chunk = [&](std::int64_t begin, std::int64_t end) {
+    // Ranks ask together whether to stop, and one without rows does not come here.
+    if (!several) progress.at("encode", static_cast<int>(begin), static_cast<int>(shape[1]));
+    return patched(ctx, source(begin, end), patch);
+  };
   if (!tiling ||
-      (height <= tiling->tile_sample_min_height && width <= tiling->tile_sample_min_width)) {
+      (shape[2] <= tiling->tile_sample_min_height && shape[3] <= tiling->tile_sample_min_width)) {
+    const std::int64_t ratio = vae.config.spatial_ratio();
     // Sizes between whole rows of latents lose their last rows of pixels; those stay with one rank.
-    const bool divides = height % vae.config.spatial_ratio() == 0;
-    return ranks != nullptr && ranks->size() > 1 && divides
-               ? encode_in_bands(ctx, vae, pixels, *ranks)
-               : encode_tile(ctx, vae, pixels);
+    if (!several || shape[2] % ratio != 0) return encode_tile(ctx, vae, shape[1], chunk);
+    const Band band(*ranks, shape[2] / ratio);
+    const std::int64_t rows = ratio / patch;  // of patches, for one of latents
+    const auto own_rows = [&](std::int64_t begin, std::int64_t end) {
+      return chunk(begin, end).slice(2, band.begin() * rows, band.end() * rows);
+    };
+    HostTensor mine;
+    if (!band.empty()) mine = encode_tile(ctx, vae, shape[1], own_rows, band);
+    return stacked(*ranks, mine, Where::Everywhere);
   }
 
-  const std::int64_t ratio = vae.config.spatial_ratio();
-  const TilePlan plan = {.tile_height = tiling->tile_sample_min_height,
-                         .tile_width = tiling->tile_sample_min_width,
-                         .stride_height = tiling->tile_sample_stride_height,
-                         .stride_width = tiling->tile_sample_stride_width,
-                         .blend_height = tiling->tile_sample_min_height / ratio -
-                                         tiling->tile_sample_stride_height / ratio,
-                         .blend_width = tiling->tile_sample_min_width / ratio -
-                                        tiling->tile_sample_stride_width / ratio,
-                         .keep_height = tiling->tile_sample_stride_height / ratio,
-                         .keep_width = tiling->tile_sample_stride_width / ratio,
-                         .result_height = height / ratio,
-                         .result_width = width / ratio};
+  const std::int64_t height = shape[2] / patch, width = shape[3] / patch;
+  const TilePlan plan = encode_plan(vae.config, *tiling, height, width);
   const auto total = static_cast<int>(tile_count(plan, height, width));
   int done = 0;
   return in_tiles(
       plan, height, width,
       [&](std::int64_t top, std::int64_t left, std::int64_t rows, std::int64_t columns) {
         progress.at("encode", done++, total);
-        return encode_tile(ctx, vae, tile_of(pixels, top, left, rows, columns));
+        return encode_tile(ctx, vae, shape[1], [&](std::int64_t begin, std::int64_t end) {
+          return tile_of(patched(ctx, source(begin, end), patch), top, left, rows, columns);
+        });
       });
+}
+
+struct VideoDecoder::State {
+  const Context& ctx;
+  const Vae& vae;
+  Communicator* ranks;
+  Band band;
+  FrameCache cache;
+  std::int64_t frame = 0;
+};
+
+VideoDecoder::VideoDecoder(const Context& ctx, const Vae& vae, std::int64_t frames,
+                           std::int64_t rows, Communicator* ranks) {
+  const bool divided = ranks != nullptr && ranks->size() > 1;
+  const Band band = divided ? Band(*ranks, rows) : Band();
+  state_ = std::make_unique<State>(
+      State{ctx, vae, divided ? ranks : nullptr, band, FrameCache(static_cast<int>(frames), band)});
+}
+
+VideoDecoder::~VideoDecoder() = default;
+
+HostTensor VideoDecoder::next(const Tensor& latents, const Tap& tap) {
+  State& s = *state_;
+  const Tap of_frame = [&](std::string_view name, const Tensor& value) {
+    tap(text_of(name, ".frame", s.frame), value);
+  };
+  HostTensor made;
+  if (!s.band.empty()) {
+    const Tensor mine =
+        s.ranks != nullptr ? latents.slice(2, s.band.begin(), s.band.end()) : latents;
+    const Tensor x = conv(s.ctx, mine, s.vae.post_quant_conv, {});
+    made = on_host(s.ctx, forward(s.ctx, s.vae.decoder, x, s.cache, tap ? of_frame : Tap{}));
+  }
+  if (s.ranks != nullptr) made = stacked(*s.ranks, made, Where::First);
+  ++s.frame;
+  if (tap) tap("dec.pre_clamp", to_device(s.ctx, made.values, made.shape, s.ctx.wide));
+  check_finite(made);
+  made = unpatched(std::move(made), s.vae.config.patch_size);
+  clamp(made);
+  return made;
+}
+
+namespace {
+
+void decode_tiles(const Context& ctx, const Vae& vae, const Tensor& latents, const Tiling& tiling,
+                  const Progress& progress, Communicator* ranks, const FrameSink& take) {
+  const std::int64_t height = latents.shape()[2], width = latents.shape()[3];
+  const TilePlan plan = decode_plan(vae.config, tiling, height, width);
+  const auto total = static_cast<int>(tile_count(plan, height, width));
+  const auto make = [&](std::int64_t top, std::int64_t left, std::int64_t rows,
+                        std::int64_t columns) {
+    return decode_tile(ctx, vae, tile_of(latents, top, left, rows, columns));
+  };
+  const auto turn = [&](int done) { progress.at("decode", done, total); };
+  HostTensor out;
+  if (ranks != nullptr && ranks->size() > 1) {
+    out = in_divided_tiles(*ranks, plan, height, width, turn, make);
+  } else {
+    int done = 0;
+    out =
+        in_tiles(plan, height, width,
+                 [&](std::int64_t top, std::int64_t left, std::int64_t rows, std::int64_t columns) {
+                   turn(done++);
+                   return make(top, left, rows, columns);
+                 });
+  }
+  check_finite(out);
+  out = unpatched(std::move(out), vae.config.patch_size);
+  if (vae.config.clamp_tiles) clamp(out);
+  take(std::move(out));
+}
+
+}  // namespace
+
+void decode_video(const Context& ctx, const Vae& vae, const Tensor& latents,
+                  const std::optional<Tiling>& tiling, const Progress& progress,
+                  Communicator* ranks, const FrameSink& take) {
+  check_latents(vae.config, latents, vae.config.z_dim, "VAE decode");
+  const Shape& s = latents.shape();
+  const std::int64_t ratio = vae.config.spatial_ratio();
+  if (tiling && (s[2] > tiling->tile_sample_min_height / ratio ||
+                 s[3] > tiling->tile_sample_min_width / ratio))
+    return decode_tiles(ctx, vae, latents, *tiling, progress, ranks, take);
+  VideoDecoder decoder(ctx, vae, s[1], s[2], ranks);
+  std::vector<HostTensor> unclamped;  // for the tap
+  const Tap tap = [&](std::string_view name, const Tensor& value) {
+    if (name == "dec.pre_clamp")
+      unclamped.push_back(on_host(ctx, value));
+    else
+      progress.tap(name, value);
+  };
+  for (std::int64_t i = 0; i < s[1]; ++i) {
+    if (s[1] > 1) progress.at("decode", static_cast<int>(i), static_cast<int>(s[1]));
+    take(decoder.next(latents.slice(1, i, i + 1), progress.tap ? tap : Tap{}));
+  }
+  if (unclamped.empty()) return;
+  const HostTensor whole = joined(std::move(unclamped));
+  progress.tap("dec.pre_clamp", to_device(ctx, whole.values, whole.shape, ctx.wide));
 }
 
 HostTensor decode(const Context& ctx, const Vae& vae, const Tensor& latents,
                   const std::optional<Tiling>& tiling, const Progress& progress,
                   Communicator* ranks) {
-  check_latents(vae.config, latents, vae.config.z_dim, "VAE decode");
-  const std::int64_t height = latents.shape()[2], width = latents.shape()[3];
-  const std::int64_t ratio = vae.config.spatial_ratio();
-  if (!tiling || (height <= tiling->tile_sample_min_height / ratio &&
-                  width <= tiling->tile_sample_min_width / ratio)) {
-    HostTensor out = ranks == nullptr || ranks->size() == 1
-                         ? decode_tile(ctx, vae, latents, progress.tap)
-                         : decode_in_bands(ctx, vae, latents, *ranks);
-    if (progress.tap)
-      progress.tap("dec.pre_clamp", to_device(ctx, out.values, out.shape, ctx.wide));
-    check_finite(out);
-    for (float& x : out.values) x = std::clamp(x, -1.0f, 1.0f);
-    return out;
-  }
-  const TilePlan plan = {
-      .tile_height = tiling->tile_sample_min_height / ratio,
-      .tile_width = tiling->tile_sample_min_width / ratio,
-      .stride_height = tiling->tile_sample_stride_height / ratio,
-      .stride_width = tiling->tile_sample_stride_width / ratio,
-      .blend_height = tiling->tile_sample_min_height - tiling->tile_sample_stride_height,
-      .blend_width = tiling->tile_sample_min_width - tiling->tile_sample_stride_width,
-      .keep_height = tiling->tile_sample_stride_height,
-      .keep_width = tiling->tile_sample_stride_width,
-      .result_height = height * ratio,
-      .result_width = width * ratio};
-  const auto total = static_cast<int>(tile_count(plan, height, width));
-  const auto make = [&](std::int64_t top, std::int64_t left, std::int64_t rows,
-                        std::int64_t columns) {
-    return decode_tile(ctx, vae, tile_of(latents, top, left, rows, columns), {});
-  };
-  const auto turn = [&](int done) { progress.at("decode", done, total); };
-  int done = 0;
-  HostTensor out = ranks != nullptr && ranks->size() > 1
-                       ? in_divided_tiles(*ranks, plan, height, width, turn, make)
-                       : in_tiles(plan, height, width,
-                                  [&](std::int64_t top, std::int64_t left, std::int64_t rows,
-                                      std::int64_t columns) {
-                                    turn(done++);
-                                    return make(top, left, rows, columns);
-                                  });
-  check_finite(out);
-  return out;
+  std::vector<HostTensor> parts;
+  decode_video(ctx, vae, latents, tiling, progress, ranks, [&](HostTensor frames) {
+    if (!frames.values.empty()) parts.push_back(std::move(frames));
+  });
+  return parts.empty() ? HostTensor{} : joined(std::move(parts));
 }
 
 Tensor normalised(const Context& ctx, const VaeConfig& config, const Tensor& latents) {
