@@ -6,9 +6,9 @@
 
 #include "nn/elementwise.h"
 #include "nn/embeddings.h"
-#include "nn/transfer.h"
 #include "parallel/attend.h"
 #include "tensor/copy.h"
+#include "tensor/host_ints.h"
 
 namespace annulus::umt5 {
 
@@ -140,7 +140,7 @@ Tensor encode_tokens(const Context& ctx, const Encoder& encoder, std::span<const
     require(length >= 1 && length <= seq, ErrorCode::InvalidRequest,
             "text encoder: wanted lengths in 1 ... ", seq, ", found ", length);
   const std::vector<std::int32_t> counts(lengths.begin(), lengths.end());
-  const Tensor kv_lengths = to_device(ctx, counts, {batch});
+  const Tensor kv_lengths = host_ints(counts);
   const std::vector<std::int32_t> pairs = buckets(encoder.config, seq);
   Tensor x = embed(ctx, ids, batch, seq, encoder.shared);
   for (std::size_t i = 0; i < encoder.blocks.size(); ++i) {
