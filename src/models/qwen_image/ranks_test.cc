@@ -41,7 +41,7 @@ double rms(const std::vector<float>& a, const std::vector<float>& b) {
 
 // Oracle: one rank in double precision; bound: twice the error of one rank.
 void every_plan_equals_one_rank(const RanksCase& c) {
-  const std::string_view platform = platforms().front().name;
+  const std::string platform(make_platform("", {.threads = 1})->name());
   const std::vector<float> exact = predict(c, "reference", nullptr, {}),
                            alone = predict(c, platform, nullptr, {});
   for (const ParallelPlan plan :

@@ -70,7 +70,7 @@ double rms(const std::vector<float>& a, const std::vector<float>& b) {
 // Oracle: one rank in double precision; bound: twice the error of one rank.
 template <class Predict>
 void every_plan_equals_one_rank(Predict predict_with) {
-  const std::string_view platform = platforms().front().name;
+  const std::string platform(make_platform("", {.threads = 1})->name());
   const std::vector<float> exact = predict_with("reference", nullptr, ParallelPlan{}),
                            alone = predict_with(platform, nullptr, ParallelPlan{});
   for (const ParallelPlan& plan : kPlans)
