@@ -9,6 +9,8 @@
 namespace annulus {
 namespace {
 
+class AgreementOfEngines : public OnCpu {};
+
 /// The error that each rank gets when `config_of(rank)` differ.
 std::vector<std::string> errors_of(int ranks, ErrorCode code,
                                    const std::function<EngineConfig(int)>& config_of) {
@@ -69,7 +71,7 @@ TEST(Agreement, AnotherBackendOnOneRankIsNamedWithItsLayer) {
           {"text_encoder by math", "rank 1"});
 }
 
-TEST(Agreement, ARefusalOfOneRankIsEveryRanksError) {
+TEST_F(AgreementOfEngines, ARefusalOfOneRankIsEveryRanksError) {
   all_say(errors_of(3, ErrorCode::NotFound,
                     [](int rank) {
                       EngineConfig config = storybook({.ring = 3});
@@ -79,7 +81,7 @@ TEST(Agreement, ARefusalOfOneRankIsEveryRanksError) {
           {"rank 1: ", "no such model"});
 }
 
-TEST(Agreement, ARefusalOfAllRanksHasNoRank) {
+TEST_F(AgreementOfEngines, ARefusalOfAllRanksHasNoRank) {
   all_say(errors_of(2, ErrorCode::Unsupported,
                     [](int) {
                       EngineConfig config = storybook({.ring = 2});
@@ -89,7 +91,7 @@ TEST(Agreement, ARefusalOfAllRanksHasNoRank) {
           {"transformer_blocks.0", "onednn"});
 }
 
-TEST(Agreement, OneByteOfAWeightFileThatDiffersIsNamedWithTheFile) {
+TEST_F(AgreementOfEngines, OneByteOfAWeightFileThatDiffersIsNamedWithTheFile) {
   const std::filesystem::path copy =
       std::filesystem::path(testing::TempDir()) / "annulus-other-weights";
   std::filesystem::remove_all(copy);

@@ -15,6 +15,8 @@
 namespace annulus {
 namespace {
 
+class EngineRanks : public OnCpu {};
+
 /// Are there fewer cases to try (sanitizers slow them tenfold and more), and
 /// smaller ones?
 bool in_brief() {
@@ -61,11 +63,11 @@ void every_plan_equals_one_rank(const std::filesystem::path& model, const Reques
   }
 }
 
-TEST(EngineRanks, StorybookIn63TokensUnderEveryPlanEqualsOneRank) {
+TEST_F(EngineRanks, StorybookIn63TokensUnderEveryPlanEqualsOneRank) {
   every_plan_equals_one_rank(kStorybook, request_for(112, 144, {"a purple house"}), all_plans(4));
 }
 
-TEST(EngineRanks, PromptsOfDifferentLengthsShorterThanTheRanksEqualOneRank) {
+TEST_F(EngineRanks, PromptsOfDifferentLengthsShorterThanTheRanksEqualOneRank) {
   every_plan_equals_one_rank(kStorybook,
                              request_for(48, 80, {"a red boat on the blue sea", "x", "two trees"}),
                              in_brief() ? std::vector<ParallelPlan>{{.cfg = 2, .ring = 2}}
@@ -75,23 +77,23 @@ TEST(EngineRanks, PromptsOfDifferentLengthsShorterThanTheRanksEqualOneRank) {
                                                                     {.cfg = 2, .ring = 4}});
 }
 
-TEST(EngineRanks, OneTokenOnEightRanksEqualsOneRank) {
+TEST_F(EngineRanks, OneTokenOnEightRanksEqualsOneRank) {
   every_plan_equals_one_rank(kStorybook, request_for(16, 16, {"a house"}),
                              {{.ring = 8}, {.cfg = 2, .ulysses = 2, .ring = 2}, {.ring = 3}});
 }
 
-TEST(EngineRanks, TheTinyModelEqualsOneRank) {
+TEST_F(EngineRanks, TheTinyModelEqualsOneRank) {
   every_plan_equals_one_rank(kTiny, request_for(48, 80, {"a house"}),
                              {{.ring = 2}, {.cfg = 2, .ring = 2}, {.ulysses = 2, .ring = 3}});
 }
 
-TEST(EngineRanks, ARequestWithoutGuidanceTurnsTheCfgFactorIntoRing) {
+TEST_F(EngineRanks, ARequestWithoutGuidanceTurnsTheCfgFactorIntoRing) {
   Request request = request_for(48, 64, {"a house"});
   request.true_cfg_scale = 1;
   every_plan_equals_one_rank(kStorybook, request, {{.cfg = 2}, {.cfg = 2, .ring = 3}});
 }
 
-TEST(EngineRanks, TilesDealtToRanksBlendAsOnOneRank) {
+TEST_F(EngineRanks, TilesDealtToRanksBlendAsOnOneRank) {
   if (in_brief()) GTEST_SKIP() << "a picture of several tiles takes too long here";
   Request request = request_for(272, 288, {"a house"});
   request.vae_tiling = Request::VaeTiling::On;
@@ -104,7 +106,7 @@ TEST(EngineRanks, TilesDealtToRanksBlendAsOnOneRank) {
   }
 }
 
-TEST(EngineRanks, TwiceTheSameRunGivesTheSameBits) {
+TEST_F(EngineRanks, TwiceTheSameRunGivesTheSameBits) {
   const Request request = request_for(112, 144, {"a purple house", "snow"});
   const EngineConfig config = {.checkpoint = kStorybook,
                                .plan = {.cfg = 2, .ulysses = 2, .ring = 2}};
@@ -113,7 +115,7 @@ TEST(EngineRanks, TwiceTheSameRunGivesTheSameBits) {
   EXPECT_EQ(byte_difference(one.images, two.images), 0);
 }
 
-TEST(EngineRanks, DeterministicRunsGiveTheSameBitsForEveryRingDegree) {
+TEST_F(EngineRanks, DeterministicRunsGiveTheSameBitsForEveryRingDegree) {
   Request request = request_for(112, 144, {"a purple house", "snow"});
   for (const DType dtype : {DType::F32, DType::BF16}) {
     EngineConfig config = {.checkpoint = kStorybook, .dtype = dtype, .deterministic = true};
@@ -129,7 +131,7 @@ TEST(EngineRanks, DeterministicRunsGiveTheSameBitsForEveryRingDegree) {
   }
 }
 
-TEST(EngineRanks, DeterministicRunsRefuseUlyssesByName) {
+TEST_F(EngineRanks, DeterministicRunsRefuseUlyssesByName) {
   const EngineConfig config = {
       .checkpoint = kStorybook, .plan = {.ulysses = 2}, .deterministic = true};
   try {
@@ -141,14 +143,14 @@ TEST(EngineRanks, DeterministicRunsRefuseUlyssesByName) {
   }
 }
 
-TEST(EngineRanks, MessagesGiveTheBitsOfShardsReadInPlace) {
+TEST_F(EngineRanks, MessagesGiveTheBitsOfShardsReadInPlace) {
   const Request request = request_for(112, 144, {"a purple house"});
   const EngineConfig config = {.checkpoint = kStorybook, .plan = {.ring = 3}};
   EXPECT_EQ(run_ranks(config, request).latents,
             run_ranks(config, request, {.shared_memory = false}).latents);
 }
 
-TEST(EngineRanks, PreviewsComeToRankZeroAndShowWhatOneRankShows) {
+TEST_F(EngineRanks, PreviewsComeToRankZeroAndShowWhatOneRankShows) {
   Request request = request_for(48, 64, {"a house"});
   request.steps = 3;
   request.preview_every = 1;
@@ -160,7 +162,7 @@ TEST(EngineRanks, PreviewsComeToRankZeroAndShowWhatOneRankShows) {
   EXPECT_LE(byte_difference(seen[0], seen[1]), 1);
 }
 
-TEST(EngineRanks, InfinityFromTheDecoderIsFoundHoweverRanksDivideIt) {
+TEST_F(EngineRanks, InfinityFromTheDecoderIsFoundHoweverRanksDivideIt) {
   const std::filesystem::path copy =
       std::filesystem::path(testing::TempDir()) / "annulus-infinity-in-the-vae";
   std::filesystem::remove_all(copy);
@@ -187,7 +189,7 @@ TEST(EngineRanks, InfinityFromTheDecoderIsFoundHoweverRanksDivideIt) {
   std::filesystem::remove_all(copy);
 }
 
-TEST(EngineRanks, ARunGoesOnFromItsLatentsUnderAnotherPlanToTheSamePicture) {
+TEST_F(EngineRanks, ARunGoesOnFromItsLatentsUnderAnotherPlanToTheSamePicture) {
   Request request = request_for(112, 144, {"a house", "snow"});
   request.steps = 4;
   const EngineConfig alone = {.checkpoint = kStorybook};
@@ -216,7 +218,7 @@ TEST(EngineRanks, ARunGoesOnFromItsLatentsUnderAnotherPlanToTheSamePicture) {
   }
 }
 
-TEST(EngineRanks, AStopAskedOfRankZeroStopsAllAndTheNextRequestRuns) {
+TEST_F(EngineRanks, AStopAskedOfRankZeroStopsAllAndTheNextRequestRuns) {
   EngineConfig config = {.checkpoint = kStorybook, .threads = 1, .plan = {.ring = 2}};
   run_local_ranks(2, {}, [&](Communicator& world) {
     Engine engine(config, &world);

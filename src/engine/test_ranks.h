@@ -1,6 +1,8 @@
 // For tests of this folder: one request on ranks that are threads.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -8,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "nn/transfer.h"
+#include "platform/platform.h"
 
 namespace annulus {
 
@@ -17,6 +20,16 @@ inline const std::filesystem::path kTiny =
     kRepository / "tests" / "goldens" / "qwen_image" / "tiny";
 inline const std::filesystem::path kTinyEdit =
     kRepository / "tests" / "goldens" / "qwen_image_edit" / "tiny_plus_2511";
+
+/// Tests of whole requests need a platform that is fast enough: a build without oneDNN (the tsan
+/// preset) has none, and looks at threads by the laws of comm and parallel.
+class OnCpu : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const PlatformEntry& entry : platforms())
+      if (entry.name == "cpu" && entry.probe()) GTEST_SKIP() << "cpu: " << *entry.probe();
+  }
+};
 
 /// What rank 0 got.
 struct Made {
