@@ -38,9 +38,9 @@ struct Request {
   std::optional<float> true_cfg_scale;    // above 1: a second pass with the negative prompt
   std::optional<float> guidance_scale_2;  // of the second expert, where a model has two
   std::optional<float> strength;          // of start pictures
-  int max_sequence_length = 0;            // tokens of a prompt, above it is refused; 0: the default
-  std::optional<Tensor> latents;          // start noise, packed as the reference pipeline passes it
-  std::vector<float> sigmas;              // custom; empty: the scheduler's
+  int max_sequence_length = 0;    // tokens of a prompt; above it Qwen-Image refuses, Wan cuts
+  std::optional<Tensor> latents;  // start noise, packed as the reference pipeline passes it
+  std::vector<float> sigmas;      // custom; empty: the scheduler's
   enum class VaeTiling { Auto, On, Off } vae_tiling = VaeTiling::Auto;
   int preview_every = 0;     // steps; 0: never
   int checkpoint_every = 0;  // likewise
