@@ -38,7 +38,8 @@ struct Request {
   std::optional<float> true_cfg_scale;    // above 1: a second pass with the negative prompt
   std::optional<float> guidance_scale_2;  // of the second expert, where a model has two
   std::optional<float> strength;          // of start pictures
-  int max_sequence_length = 0;    // tokens of a prompt; above it Qwen-Image refuses, Wan cuts
+  int max_sequence_length =
+      0;  // tokens of a prompt; 0: the default. Qwen-Image refuses more, Wan cuts
   std::optional<Tensor> latents;  // start noise, packed as the reference pipeline passes it
   std::vector<float> sigmas;      // custom; empty: the scheduler's
   enum class VaeTiling { Auto, On, Off } vae_tiling = VaeTiling::Auto;
